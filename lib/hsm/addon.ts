@@ -1,0 +1,154 @@
+/**
+ * What the addon exports; the C++ behind it is `native/`. JavaScript validates and C++ obeys: nothing here
+ * checks an argument twice. Every promise rejects with an `Error` whose name is `Pkcs11Error` and which has
+ * the members `function` ("C_Login") and `code` ("CKR_PIN_INCORRECT"), or with an `EngineError` with `code`.
+ */
+export interface Addon {
+  /** Loads the module (once per real path and process), finds the token by label or serial, logs in once. */
+  openToken(options: TokenOptions): Promise<NativeToken>;
+  /** C_InitToken on the first slot without a token, then C_InitPIN. Both PIN buffers are wiped. */
+  initToken(options: {
+    module: string;
+    environment?: Record<string, string>;
+    label: string;
+    soPin: Uint8Array;
+    pin: Uint8Array;
+  }): Promise<void>;
+  /** The initialised tokens that the module shows. */
+  tokens(options: { module: string; environment?: Record<string, string> }): Promise<TokenDescription[]>;
+  /** The threads of the engine that seal and open, and the AES-GCM implementation they use. */
+  crew(): CrewInfo;
+  /** Forces an AES-GCM implementation for the whole process; throws where the machine lacks it. */
+  useGcm(name: "ipsec-mb" | "openssl"): void;
+  sealFrames(job: FrameJob): Promise<void>;
+  /** Resolves to true, or to false when any tag was wrong: `output` is then wiped. */
+  openFrames(job: FrameJob): Promise<boolean>;
+}
+
+export interface CrewInfo {
+  threads: number;
+  gcm: "ipsec-mb" | "openssl";
+  gcms: ("ipsec-mb" | "openssl")[];
+}
+
+export interface TokenOptions {
+  module: string;
+  /** Set in the process before C_Initialize, e.g. SOFTHSM2_CONF. */
+  environment?: Record<string, string>;
+  label?: string;
+  serial?: string;
+  /** Wiped by the engine once the login is over. */
+  pin: Uint8Array;
+  /** How many backing keys may have a handle at the same time. */
+  handles: number;
+  /** How many sessions may be open; 0 lets the token's limits and the self-test decide. */
+  sessions: number;
+}
+
+export interface TokenDescription {
+  label: string;
+  manufacturer: string;
+  model: string;
+  serial: string;
+}
+
+export interface TokenInfo extends TokenDescription {
+  library: string;
+  cryptoki: string;
+  /** Counts up each time the module had to be initialised again. */
+  generation: number;
+  lanes: { symmetric: number; asymmetric: number };
+  mechanisms: { type: number; name: string; minKeySize: number; maxKeySize: number; flags: number }[];
+  /** Names of the rows of the quirk table that apply. */
+  quirks: string[];
+  /** The mechanism that passed the known answer of RFC 5649, e.g. "CKM_AES_KEY_WRAP_PAD". */
+  keyWrap: string;
+  handles: { open: number; limit: number; hits: number; misses: number };
+  available: boolean;
+}
+
+/** A backing key, or a key pair of the token: usable, never readable. */
+export type NativeKey = { readonly __nativeKey: unique symbol };
+
+export interface NativeToken {
+  info(): TokenInfo;
+  /**
+   * Finds the AES-256 domain key and its binding key (a generic secret for HMAC-SHA-256), both token objects
+   * labelled `keystead domain NAME` and `keystead binding NAME`; makes them when `create` is set. Exactly one
+   * of each must match, else it rejects. Resolves to whether they were made.
+   */
+  openDomain(name: string, create: boolean): Promise<boolean>;
+  /**
+   * Generates a 256-bit generic secret as a session object, wraps it under the domain key, destroys the
+   * session object, and resolves to the key blob: everything that is stored of it. `context` is bound to it.
+   */
+  generateKey(options: { domain: string; context: Uint8Array }): Promise<Uint8Array>;
+  /**
+   * Names a backing key for later use; does not touch the token. The handle is made on first use and kept in
+   * an LRU cache; a blob whose binding does not match `context` makes that use reject with `EngineError`
+   * BINDING_MISMATCH. `header` is the first 50 bytes of each ciphertext under the key (docs/ciphertext.md).
+   */
+  key(options: { domain: string; blob: Uint8Array; context: Uint8Array; header: Uint8Array }): NativeKey;
+  /** Destroys the key's handle, if it has one; later use makes it anew. */
+  forget(key: NativeKey): void;
+  /** Seals packed plaintexts in the ciphertext format, one derived key a group. */
+  seal(job: SealJob): Promise<void>;
+  /** Opens packed ciphertexts; resolves to one byte an item: 1 when it is authentic, else 0 and its output wiped. */
+  open(job: OpenJob): Promise<Uint8Array>;
+  /** Random bytes: the token's generator XOR the host's. */
+  random(length: number): Promise<Uint8Array>;
+  /**
+   * Finds, or with `create` makes, an EC P-256 key pair that stays on the token (private, sensitive, not
+   * extractable), by label. Resolves to the key and its public key as SPKI DER.
+   */
+  tokenKeyPair(label: string, create: boolean): Promise<{ key: NativeKey; publicKey: Uint8Array }>;
+  /** ECDSA over a digest; the signature is DER. */
+  sign(key: NativeKey, digest: Uint8Array): Promise<Uint8Array>;
+  /** Destroys all handles, drains and closes the sessions and lets go of the module. */
+  close(): Promise<void>;
+}
+
+/**
+ * Items are packed one behind the other in `input`; `lengths[i]` is the size of item i. `contexts` are
+ * canonical encryption contexts, packed likewise: one for all items when `contextLengths` has one entry,
+ * else one an item. The buffers belong to the engine until the promise settles.
+ */
+interface BatchJob {
+  keys: NativeKey[];
+  input: Uint8Array;
+  lengths: Uint32Array;
+  contexts: Uint8Array;
+  contextLengths: Uint32Array;
+  output: Uint8Array;
+}
+
+export interface SealJob extends BatchJob {
+  /** How many consecutive items go under each key of `keys`. */
+  counts: Uint32Array;
+  /** Wipe `input` when done (it is a private copy of plaintext). */
+  wipeInput: boolean;
+  // `output` holds the ciphertexts packed: item i takes lengths[i] + 86 bytes.
+}
+
+export interface OpenJob extends BatchJob {
+  /** For each item the index in `keys`, or 0xffffffff for an item to be left out. */
+  groups: Uint32Array;
+  // `output` holds the plaintexts packed: item i takes max(0, lengths[i] - 86) bytes, also when it fails.
+}
+
+/**
+ * A run of frames of an AWS Encryption SDK message (framed body, "Message Body" of its specification).
+ * `plaintext` to `ciphertext` layout: each frame is [sequence number (4), IV (12), ciphertext, tag (16)]; the final one has
+ * 0xffffffff and its sequence number in front and its length behind the IV.
+ */
+export interface FrameJob {
+  key: Uint8Array;
+  messageId: Uint8Array;
+  frameLength: number;
+  /** Sequence number of the first frame of this run; the first of a message is 1. */
+  firstSequence: number;
+  /** Whether the last frame of this run is the final frame of the message (then it may be short or empty). */
+  final: boolean;
+  input: Uint8Array;
+  output: Uint8Array;
+}
