@@ -1,0 +1,195 @@
+import type { FrameJob, NativeKey, NativeToken, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
+import { Gather } from "./hsm/gather.ts";
+import { addon } from "./hsm/load.ts";
+import { type PinSource, readPin } from "./hsm/pin.ts";
+
+export type { FrameJob, NativeKey, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
+export type { PinSource } from "./hsm/pin.ts";
+
+/** What a ciphertext is longer than its plaintext (docs/ciphertext.md). */
+export const CIPHERTEXT_OVERHEAD = 86;
+
+export interface HsmOptions {
+  /** Path of the PKCS#11 module. */
+  module: string;
+  /** Set in the process before the module is initialised, e.g. `{ SOFTHSM2_CONF }`. */
+  environment?: Record<string, string>;
+  /** Label of the token. */
+  token?: string;
+  pin: PinSource;
+  /** How many backing keys may have a handle in the token at the same time; 10,000 unless told. */
+  handles?: number;
+  /** How many sessions may be open; the token's limits and a self-test decide unless told. */
+  sessions?: number;
+}
+
+/** Signs digests with a key pair that stays on the token. */
+export interface Signer {
+  /** SubjectPublicKeyInfo, DER. */
+  publicKey: Uint8Array;
+  /** ECDSA P-256 over a SHA-256 digest; the signature is DER. */
+  sign(digest: Uint8Array): Promise<Uint8Array>;
+}
+
+interface Item<Result> {
+  key: NativeKey;
+  input: Uint8Array;
+  context: Uint8Array;
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+}
+
+/** A token that is logged in. Errors are `Pkcs11Error` and `EngineError`, as `hsm/addon.ts` says. */
+export class Hsm {
+  readonly #token: NativeToken;
+  readonly #seals = new Gather<Item<Uint8Array>>((items) => this.#cross(items, this.#sealItems));
+  readonly #opens = new Gather<Item<Uint8Array | undefined>>((items) => this.#cross(items, this.#openItems));
+
+  private constructor(token: NativeToken) {
+    this.#token = token;
+  }
+
+  static async open(options: HsmOptions): Promise<Hsm> {
+    const { module, environment, token: label, handles = 10_000, sessions = 0 } = options;
+    const pin = await readPin(options.pin);
+    return new Hsm(await addon().openToken({ module, environment, label, pin, handles, sessions }));
+  }
+
+  info(): TokenInfo {
+    return this.#token.info();
+  }
+
+  /** Finds, or with `create` makes, the domain key that wraps the backing keys of a Region. */
+  openDomain(region: string, create: boolean): Promise<boolean> {
+    return this.#token.openDomain(region, create);
+  }
+
+  /** A new backing key: resolves to its blob, wrapped by the domain key and bound to `context`. */
+  generateKey(domain: string, context: Uint8Array): Promise<Uint8Array> {
+    return this.#token.generateKey({ domain, context });
+  }
+
+  key(options: { domain: string; blob: Uint8Array; context: Uint8Array; header: Uint8Array }): NativeKey {
+    return this.#token.key(options);
+  }
+
+  forget(key: NativeKey): void {
+    this.#token.forget(key);
+  }
+
+  /** Seals one plaintext, which must stay as it is until the promise settles. */
+  seal(key: NativeKey, input: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => this.#seals.add({ key, input, context, resolve, reject }));
+  }
+
+  /** Opens one ciphertext; resolves to undefined when it is not authentic. */
+  open(key: NativeKey, input: Uint8Array, context: Uint8Array): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => this.#opens.add({ key, input, context, resolve, reject }));
+  }
+
+  sealBatch(job: SealJob): Promise<void> {
+    return this.#token.seal(job);
+  }
+
+  openBatch(job: OpenJob): Promise<Uint8Array> {
+    return this.#token.open(job);
+  }
+
+  random(length: number): Promise<Uint8Array> {
+    return this.#token.random(length);
+  }
+
+  async signer(label: string, create: boolean): Promise<Signer> {
+    const { key, publicKey } = await this.#token.tokenKeyPair(label, create);
+    return { publicKey, sign: (digest) => this.#token.sign(key, digest) };
+  }
+
+  close(): Promise<void> {
+    return this.#token.close();
+  }
+
+  /** One crossing for all items; when it fails, one for each key, so that no key's fault is another's. */
+  async #cross<Result>(
+    items: Item<Result>[],
+    run: (groups: Item<Result>[][]) => Promise<void>,
+  ): Promise<void> {
+    const byKey = new Map<NativeKey, Item<Result>[]>();
+    for (const item of items) {
+      const group = byKey.get(item.key);
+      if (group) group.push(item);
+      else byKey.set(item.key, [item]);
+    }
+    const groups = [...byKey.values()];
+    try {
+      await run(groups);
+    } catch (error) {
+      const alone = (group: Item<Result>[]) => (groups.length === 1 ? Promise.reject(error) : run([group]));
+      for (const group of groups) {
+        await alone(group).catch((reason) => {
+          for (const item of group) item.reject(reason);
+        });
+      }
+    }
+  }
+
+  readonly #sealItems = async (groups: Item<Uint8Array>[][]): Promise<void> => {
+    const items = groups.flat();
+    const job = pack(groups, items, CIPHERTEXT_OVERHEAD);
+    const counts = Uint32Array.from(groups, (group) => group.length);
+    await this.#token.seal({ ...job, counts, wipeInput: true });
+    let at = 0;
+    for (const item of items) {
+      const end = at + item.input.length + CIPHERTEXT_OVERHEAD;
+      item.resolve(job.output.slice(at, end));
+      at = end;
+    }
+  };
+
+  readonly #openItems = async (groups: Item<Uint8Array | undefined>[][]): Promise<void> => {
+    const items = groups.flat();
+    const job = pack(groups, items, -CIPHERTEXT_OVERHEAD);
+    const members = Uint32Array.from(groups.flatMap((group, index) => group.map(() => index)));
+    const authentic = await this.#token.open({ ...job, groups: members });
+    let at = 0;
+    items.forEach((item, index) => {
+      const end = at + Math.max(0, item.input.length - CIPHERTEXT_OVERHEAD);
+      item.resolve(authentic[index] ? job.output.slice(at, end) : undefined);
+      at = end;
+    });
+    job.output.fill(0);
+  };
+}
+
+/** Each caller's result is then cut out as memory of its own: no caller sees another's bytes behind a view. */
+function pack<Result>(groups: Item<Result>[][], items: Item<Result>[], overhead: number) {
+  const lengths = new Uint32Array(items.length);
+  const contextLengths = new Uint32Array(items.length);
+  let inputSize = 0;
+  let contextSize = 0;
+  let outputSize = 0;
+  items.forEach(({ input, context }, index) => {
+    lengths[index] = input.length;
+    contextLengths[index] = context.length;
+    inputSize += input.length;
+    contextSize += context.length;
+    outputSize += Math.max(0, input.length + overhead);
+  });
+  const input = new Uint8Array(inputSize);
+  const contexts = new Uint8Array(contextSize);
+  let at = 0;
+  let contextAt = 0;
+  for (const item of items) {
+    input.set(item.input, at);
+    contexts.set(item.context, contextAt);
+    at += item.input.length;
+    contextAt += item.context.length;
+  }
+  const keys = groups.map((group) => (group[0] as Item<Result>).key);
+  return { keys, input, lengths, contexts, contextLengths, output: new Uint8Array(outputSize) };
+}
+
+/** Frames of an AWS Encryption SDK message, sealed and opened by the engine's threads. */
+export const frames = {
+  seal: (job: FrameJob): Promise<void> => addon().sealFrames(job),
+  open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
+};

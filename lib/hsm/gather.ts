@@ -1,0 +1,36 @@
+/**
+ * Concurrent calls become one crossing into the engine: what is asked for during one turn of the event loop goes
+ * together, and while two crossings are under way (one in the HSM, one ready behind it) all else waits its turn
+ * and gathers. A lone call therefore waits for nothing, and many calls cost the HSM little more than one.
+ */
+export class Gather<Item> {
+  readonly #cross: (items: Item[]) => Promise<void>;
+  #waiting: Item[] = [];
+  #scheduled = false;
+  #underWay = 0;
+
+  /** `cross` settles its items itself and never rejects. */
+  constructor(cross: (items: Item[]) => Promise<void>) {
+    this.#cross = cross;
+  }
+
+  add(item: Item): void {
+    this.#waiting.push(item);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#underWay === 2 || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      const items = this.#waiting;
+      this.#waiting = [];
+      this.#underWay++;
+      void this.#cross(items).then(() => {
+        this.#underWay--;
+        this.#schedule();
+      });
+    });
+  }
+}
