@@ -55,8 +55,11 @@ function compile(shape: Shape): Check {
       return compileString(shape);
     case "integer": {
       const size = compileSize(shape, "value");
-      return (value) =>
-        Number.isInteger(value) ? fail(size(value as number), `'${value}'`) : mistyped(value, "an integer");
+      return (value) => {
+        if (!Number.isInteger(value)) return mistyped(value, "an integer");
+        const broken = size(value as number);
+        return broken === undefined ? undefined : fail(broken, `'${value}'`);
+      };
     }
     case "boolean":
       return (value) => (typeof value === "boolean" ? undefined : mistyped(value, "a boolean"));
@@ -65,15 +68,19 @@ function compile(shape: Shape): Check {
         value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : mistyped(value, "a valid Date");
     case "blob": {
       const size = compileSize(shape, "length");
-      return (value) =>
-        value instanceof Uint8Array ? fail(size(value.length)) : mistyped(value, "a Uint8Array");
+      return (value) => {
+        if (!(value instanceof Uint8Array)) return mistyped(value, "a Uint8Array");
+        const broken = size(value.length);
+        return broken === undefined ? undefined : fail(broken);
+      };
     }
     case "list": {
       const size = compileSize(shape, "length");
       const member = present(compile(shape.member));
       return (value) => {
         if (!Array.isArray(value)) return mistyped(value, "an array");
-        let failures = fail(size(value.length));
+        const broken = size(value.length);
+        let failures = broken === undefined ? undefined : fail(broken);
         for (let i = 0; i < value.length; i++) {
           const found = member(value[i]);
           if (found !== undefined) failures = join(failures, found, "member", `${i + 1}`);
@@ -104,21 +111,22 @@ function compileString(shape: StringShape): Check {
   const allowed = shape.enum === undefined ? undefined : new Set<string>(shape.enum);
   // The model's patterns hold for the whole value, whether or not they say so.
   const pattern = shape.pattern === undefined ? undefined : new RegExp(`^(?:${shape.pattern})$`);
+  const echo = (value: string) => (shape.sensitive ? undefined : `'${value}'`);
   return (value) => {
     if (typeof value !== "string") return mistyped(value, "a string");
-    // A lone surrogate has no UTF-8, and would share its replacement character's with all others.
-    if (!value.isWellFormed()) return mistyped(value, "a well-formed string");
+    // A lone surrogate has no UTF-8: in bytes it would be the same as every other one.
+    if (!value.isWellFormed()) return [{ path: [], constraint: "text with a lone surrogate", type: true }];
     if (allowed !== undefined) {
       if (allowed.has(value)) return undefined;
-      return fail(`Member must satisfy enum value set: [${shape.enum?.join(", ")}]`, echo(shape, value));
+      return fail(`Member must satisfy enum value set: [${shape.enum?.join(", ")}]`, echo(value));
     }
-    const failures = fail(size(value.length), echo(shape, value));
-    if (pattern === undefined || pattern.test(value)) return failures;
-    const other = fail(
-      `Member must satisfy regular expression pattern: ${shape.pattern}`,
-      echo(shape, value),
-    );
-    return failures === undefined ? other : failures.concat(other ?? []);
+    const broken = size(value.length);
+    let failures = broken === undefined ? undefined : fail(broken, echo(value));
+    if (pattern !== undefined && !pattern.test(value)) {
+      const mismatch = `Member must satisfy regular expression pattern: ${shape.pattern}`;
+      failures = join(failures, fail(mismatch, echo(value)));
+    }
+    return failures;
   };
 }
 
@@ -165,28 +173,29 @@ const present =
   (value) =>
     absent(value) ? fail("Member must not be null", "null") : check(value);
 
-function fail(constraint: string | undefined, shown?: string): Failure[] | undefined {
-  return constraint === undefined ? undefined : [{ path: [], constraint, shown }];
+function fail(constraint: string, shown?: string): Failure[] {
+  return [{ path: [], constraint, shown }];
 }
 
 function mistyped(value: unknown, wanted: string): Failure[] {
-  const found = absent(value)
-    ? "null"
-    : Array.isArray(value)
-      ? "an array"
-      : `a value of type ${typeof value}`;
-  const text = typeof value === "string" ? "a string that is not" : found;
-  return [{ path: [], constraint: `${text} can not be converted to ${wanted}`, type: true }];
+  return [{ path: [], constraint: `${kind(value)} can not be converted to ${wanted}`, type: true }];
 }
 
-const echo = (shape: StringShape, value: string) => (shape.sensitive ? undefined : `'${value}'`);
+/** What a value is, in words that give nothing of it away. */
+function kind(value: unknown): string {
+  if (typeof value === "number") return Number.isInteger(value) ? "an integer" : "a number that is not an integer";
+  if (typeof value !== "object") return `a value of type ${typeof value}`;
+  if (value === null) return "null";
+  return Array.isArray(value) ? "an array" : "an object of another class";
+}
 
-/** Adds what was found at a place within, wrapped in that place's name. */
-function join(failures: Failure[] | undefined, found: Failure[], ...path: string[]): Failure[] {
-  for (const failure of found) failure.path.push(...path);
+/** Adds what was found at a place within, wrapped in that place's name (innermost part first). */
+function join(failures: Failure[] | undefined, found: Failure[], ...place: string[]): Failure[] {
+  for (const failure of found) failure.path.push(...place);
   return failures === undefined ? found : failures.concat(found);
 }
 
+/** Made by `{}`, `JSON.parse` or `Object.create(null)`, in whatever realm. */
 function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
