@@ -1,0 +1,161 @@
+import { randomUUID } from "node:crypto";
+
+/** Who asked, as the audit trail names it. */
+export interface AuditPrincipal {
+  readonly arn: string;
+  readonly account: string;
+  /** "Account" (its root), "User", "Role", "AssumedRole" or "Service"; anything else is written as it is. */
+  readonly type: string;
+}
+
+/** One request, allowed or refused. Any object may be given: only members known to be no secret are written. */
+export interface AuditEvent {
+  principal: AuditPrincipal;
+  /** When the request was decided, in milliseconds. */
+  time: number;
+  /** The operation's name; of a batch too (`additional` then says how many). */
+  operation: string;
+  region: string;
+  /** The account whose trail this is. */
+  account: string;
+  /** Input as the operation's shape accepted it; leave it out when it did not. */
+  input?: object | undefined;
+  /** Output of an operation that changes something; ignored when `readOnly`. */
+  output?: object | undefined;
+  requestId: string;
+  readOnly: boolean;
+  /** ARNs of the keys and aliases concerned. */
+  resources: readonly string[];
+  error?: { name: string; message: string } | undefined;
+  /** Facts beyond the request, e.g. the access decision's reason, a batch's count and its contexts' digest. */
+  additional?: Readonly<Record<string, string | number | boolean | null>> | undefined;
+  sourceIp?: string | undefined;
+  userAgent?: string | undefined;
+}
+
+/**
+ * What is shown of an input or output, by the API's name; everything else never reaches the log. Left out on
+ * purpose: Plaintext, CiphertextBlob, Message, Mac, Signature, PublicKey, EncryptedKeyMaterial, ImportToken,
+ * GrantToken(s), Recipient, SharedSecret, private keys, passwords and proxy credentials.
+ */
+const SHOWN = new Set(
+  `AliasName BypassPolicyLockoutSafetyCheck CloudHsmClusterId Constraints CustomKeyStoreId CustomKeyStoreName
+  CustomKeyStoreType CustomerMasterKeySpec DeletionDate Description DestinationEncryptionAlgorithm
+  DestinationEncryptionContext DestinationKeyId DryRun DryRunModifiers EncryptionAlgorithm EncryptionContext
+  ExpirationModel GrantId GranteePrincipal ImportType IncludeKeyMaterial KeyAgreementAlgorithm KeyId
+  KeyMaterialDescription KeyMaterialId KeyMetadata KeyPairSpec KeySpec KeyState KeyUsage Limit MacAlgorithm
+  Marker MessageType MultiRegion Name NewCustomKeyStoreName NumberOfBytes Operations Origin
+  PendingWindowInDays Policy PolicyName PrimaryRegion ReplicaRegion RetiringPrincipal RotationPeriodInDays
+  SigningAlgorithm SourceEncryptionAlgorithm SourceEncryptionContext SourceKeyId TagKeys Tags TargetKeyId
+  ValidTo WrappingAlgorithm WrappingKeySpec XksKeyId`.split(/\s+/),
+);
+
+/** CloudTrail's spelling: `KeyId` becomes `keyId`, `AWSAccountId` stays. */
+const camel = (name: string) => (/^[A-Z][a-z]/.test(name) ? name[0]?.toLowerCase() + name.slice(1) : name);
+
+const LABELS = new Map([...SHOWN].map((name) => [name, `"${camel(name)}":`]));
+
+/** Past this many characters a value is left out: a line stays readable and a commit stays short. */
+const MAX_VALUE = 65_536;
+
+/** JSON of a nested value with CloudTrail's spelling; bytes are never shown. */
+function nested(value: unknown): unknown {
+  if (value === null || typeof value !== "object") return typeof value === "bigint" ? String(value) : value;
+  if (value instanceof Date) return value;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return undefined;
+  if (Array.isArray(value)) return value.map((item) => nested(item) ?? null);
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [camel(name), nested(member)]));
+}
+
+function shownValue(name: string, value: unknown): string | undefined {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "boolean" || Number.isFinite(value)) return String(value);
+  if (value === null || typeof value !== "object") return undefined;
+  // The names within an encryption context are the caller's own.
+  return JSON.stringify(name.endsWith("EncryptionContext") ? contextOf(value) : nested(value));
+}
+
+function contextOf(value: object): object {
+  for (const member of Object.values(value)) if (typeof member !== "string") return {};
+  return value;
+}
+
+/** The shown members as a JSON object, or `null` when there are none. */
+function shown(members: object): string {
+  let json = "";
+  for (const name in members) {
+    const label = LABELS.get(name);
+    if (label === undefined) continue;
+    const text = shownValue(name, (members as Record<string, unknown>)[name]);
+    if (text === undefined) continue;
+    json += (json === "" ? "{" : ",") + label + (text.length > MAX_VALUE ? '"(too long to show)"' : text);
+  }
+  return json === "" ? "null" : `${json}}`;
+}
+
+const IDENTITY_TYPES: Readonly<Record<string, string>> = {
+  Account: "Root",
+  User: "IAMUser",
+  Service: "AWSService",
+};
+
+const identities = new WeakMap<AuditPrincipal, string>();
+
+function identity(principal: AuditPrincipal): string {
+  let json = identities.get(principal);
+  if (json === undefined) {
+    const { arn, account, type } = principal;
+    const principalId = type === "Account" ? account : arn.slice(arn.lastIndexOf(":") + 1);
+    json = JSON.stringify({ type: IDENTITY_TYPES[type] ?? type, principalId, arn, accountId: account });
+    identities.set(principal, json);
+  }
+  return json;
+}
+
+let lastSecond = Number.NaN;
+let lastTime = "";
+
+/** CloudTrail's form of a time, to the second. */
+function timeOf(milliseconds: number): string {
+  const second = Math.floor(milliseconds / 1000);
+  if (second !== lastSecond) {
+    lastTime = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`;
+    lastSecond = second;
+  }
+  return lastTime;
+}
+
+function resourcesOf(arns: readonly string[]): string {
+  let json = "";
+  for (const arn of arns) {
+    const [, , , , account = "", resource = ""] = arn.split(":", 6);
+    const type = resource.startsWith("alias/") ? "AWS::KMS::Alias" : "AWS::KMS::Key";
+    const comma = json === "" ? "" : ",";
+    json += `${comma}{"accountId":${JSON.stringify(account)},"type":"${type}","ARN":${JSON.stringify(arn)}}`;
+  }
+  return json;
+}
+
+/**
+ * The event as a CloudTrail record, without the closing brace: the log adds its own members behind. The
+ * constant parts are assembled by hand because this runs once a request on the main thread.
+ */
+export function eventBody(event: AuditEvent, userAgent: string): string {
+  let json = `{"eventVersion":"1.11","userIdentity":${identity(event.principal)},"eventTime":"${timeOf(event.time)}"`;
+  json += `,"eventSource":"kms.amazonaws.com","eventName":${JSON.stringify(event.operation)}`;
+  json += `,"awsRegion":${JSON.stringify(event.region)}`;
+  json += `,"sourceIPAddress":${event.sourceIp === undefined ? '"127.0.0.1"' : JSON.stringify(event.sourceIp)}`;
+  json += `,"userAgent":${JSON.stringify(event.userAgent ?? userAgent)}`;
+  if (event.error !== undefined) {
+    const { name, message } = event.error;
+    json += `,"errorCode":${JSON.stringify(name === "AccessDeniedException" ? "AccessDenied" : name)}`;
+    json += `,"errorMessage":${JSON.stringify(message)}`;
+  }
+  json += `,"requestParameters":${event.input === undefined ? "null" : shown(event.input)}`;
+  json += `,"responseElements":${event.readOnly || event.output === undefined ? "null" : shown(event.output)}`;
+  if (event.additional !== undefined) json += `,"additionalEventData":${JSON.stringify(event.additional)}`;
+  json += `,"requestID":${JSON.stringify(event.requestId)},"eventID":"${randomUUID()}"`;
+  json += `,"readOnly":${event.readOnly},"resources":[${resourcesOf(event.resources)}]`;
+  json += `,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":${JSON.stringify(event.account)}`;
+  return `${json},"eventCategory":"Management"`;
+}
