@@ -5,6 +5,7 @@ import { type PinSource, readPin } from "./hsm/pin.ts";
 
 export type { FrameJob, NativeKey, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
 export type { PinSource } from "./hsm/pin.ts";
+export { findSoftHsm, provisionSoftHsm, type SoftHsmToken, syncSoftHsm } from "./hsm/softhsm.ts";
 
 /** What a ciphertext is longer than its plaintext (docs/ciphertext.md). */
 export const CIPHERTEXT_OVERHEAD = 86;
