@@ -1,5 +1,6 @@
 // Frames of an AWS Encryption SDK message: sealed and opened in parallel by the crew.
-// Source: AWS Encryption SDK specification, data-format/message-body.md (framed data) and message-body-aad.md.
+// Source: AWS Encryption SDK specification, data-format/message-body.md (framed data) and
+// message-body-aad.md.
 #pragma once
 
 #include <array>

@@ -4,14 +4,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <cstring>
 
 namespace keystead {
 
-// Overwrites with zeros; never optimised away.
+// Overwrites with zeros; the empty assembly, which may read the memory, keeps the compiler from leaving it
+// out.
 inline void wipe(void* data, size_t size) {
-  volatile auto* p = static_cast<volatile uint8_t*>(data);
-  while (size--) *p++ = 0;
+  if (size == 0) return;
+  std::memset(data, 0, size);
+  __asm__ __volatile__("" : : "r"(data) : "memory");
 }
 
 // N bytes that are wiped when they go out of scope; moves wipe what they leave behind.

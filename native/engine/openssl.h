@@ -1,0 +1,32 @@
+// The few functions of OpenSSL's libcrypto that seal and open, found at run time: those of the Node process,
+// which Node patches and configures (FIPS), else those of the system's libcrypto.so.3.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// OpenSSL's own opaque types, named as its headers name them.
+struct evp_cipher_st;
+struct evp_cipher_ctx_st;
+struct ossl_lib_ctx_st;
+struct ossl_param_st;
+
+namespace keystead {
+
+struct OpenSsl {
+  // Throws EngineError OPENSSL_UNAVAILABLE, naming what is missing.
+  static const OpenSsl& instance();
+
+  unsigned long (*OpenSSL_version_num)();
+  evp_cipher_st* (*EVP_CIPHER_fetch)(ossl_lib_ctx_st*, const char* name, const char* properties);
+  evp_cipher_ctx_st* (*EVP_CIPHER_CTX_new)();
+  void (*EVP_CIPHER_CTX_free)(evp_cipher_ctx_st*);
+  int (*EVP_CIPHER_CTX_reset)(evp_cipher_ctx_st*);
+  int (*EVP_CipherInit_ex2)(evp_cipher_ctx_st*, const evp_cipher_st*, const uint8_t* key, const uint8_t* iv,
+                            int encrypt, const ossl_param_st*);
+  int (*EVP_CipherUpdate)(evp_cipher_ctx_st*, uint8_t* out, int* out_size, const uint8_t* in, int in_size);
+  int (*EVP_CipherFinal_ex)(evp_cipher_ctx_st*, uint8_t* out, int* out_size);
+  int (*EVP_CIPHER_CTX_ctrl)(evp_cipher_ctx_st*, int type, int size, void* data);
+};
+
+}  // namespace keystead
