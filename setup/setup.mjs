@@ -1,0 +1,78 @@
+// Makes a checkout work on this machine: installs, compiles, and says what a person must do where it may not.
+// A step that has nothing to do says nothing.
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import * as checkout from "./checkout.mjs";
+import { install, program, root, SetupError, say } from "./machine.mjs";
+
+/** Where distributions put SoftHSM's module: the places in which lib/hsm/softhsm.ts looks. */
+export const softHsmPlaces = [
+  "/usr/lib/softhsm/libsofthsm2.so",
+  `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/softhsm/libsofthsm2.so`,
+  "/usr/lib64/pkcs11/libsofthsm2.so",
+  "/usr/lib64/softhsm/libsofthsm2.so",
+  "/usr/local/lib/softhsm/libsofthsm2.so",
+  "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+];
+
+/**
+ * Brings the checkout to where `npm start` runs, and with `tests` to where the tests do. Throws a SetupError that
+ * names what only a person can do.
+ */
+export function setup({ tests = false, directory = ".keystead" } = {}) {
+  const compiles = !checkout.addonFits();
+  install(missing({ tests, compiles, directory }), missingSpeed());
+
+  step(checkout.dependenciesFit, checkout.installDependencies, "installing the npm dependencies");
+  step(checkout.addonFits, checkout.compileAddon, "compiling the addon, which takes a minute");
+  step(checkout.libraryFits, checkout.compileLibrary, "compiling lib to dist");
+  if (tests) step(checkout.peerFits, checkout.compilePeer, "compiling pkcs11js, the tests' second opinion");
+}
+
+function step(isDone, act, line) {
+  if (isDone()) return;
+  say(line);
+  act();
+}
+
+/** The packages without which what is asked for cannot be done. */
+function missing({ tests, compiles, directory }) {
+  const compilesAny = compiles || tests;
+  const needs = {
+    softhsm: (tests || !configuredModule(directory)) && !softHsmPlaces.some((place) => existsSync(place)),
+    compiler: compilesAny && !["c++", "g++", "clang++"].some(program),
+    make: compilesAny && !program("make"),
+    cmake: compilesAny && !program("cmake"),
+    python: tests && !checkout.peerFits() && !program("python3"),
+    p11kit: tests && !existsSync("/usr/include/p11-kit-1/p11-kit/pkcs11.h"),
+  };
+  return Object.keys(needs).filter((name) => needs[name]);
+}
+
+/** Intel's library makes bulk encryption faster, and is used where the machine has it. */
+function missingSpeed() {
+  const places = ["/usr/lib/x86_64-linux-gnu/libIPSec_MB.so.1", "/usr/lib64/libIPSec_MB.so.1"];
+  const wanted = process.platform === "linux" && process.arch === "x64";
+  return wanted && !places.some((place) => existsSync(place)) ? ["ipsecmb"] : [];
+}
+
+function configuredModule(directory) {
+  if (process.env.KEYSTEAD_MODULE) return process.env.KEYSTEAD_MODULE;
+  const file = path.resolve(root, directory, "keystead.json");
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).hsm?.module : undefined;
+}
+
+/** Sets up, or ends the process with a message that says what is in the way. */
+export function setupOrExit(options) {
+  try {
+    setup(options);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.error(`setup: ${error.message}`);
+    process.exit(1);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  setupOrExit({ tests: process.argv.includes("--tests") });
