@@ -1,0 +1,138 @@
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import Database from "libsql";
+import type { Columns, Value } from "./columns.ts";
+import { StoreUnavailable, unavailable } from "./errors.ts";
+import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+
+/** How long a read blocks the event loop while another process recovers the log after a crash, in ms. */
+const READ_TIMEOUT = 1000;
+
+/** One connection to one file with our schema; its statements are kept. Errors are StoreUnavailable or SQLite's. */
+export class Connection {
+  readonly file: string;
+  readonly #database: Database.Database;
+  readonly #statements = new Map<string, Database.Statement>();
+
+  /** Makes the file and the schema where they are missing; only under `withLock` may two processes do so. */
+  constructor(file: string) {
+    this.file = file;
+    create(file);
+    this.#database = new Database(file, { timeout: READ_TIMEOUT });
+    try {
+      this.#exec("PRAGMA journal_mode = WAL");
+      this.#exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON");
+      this.#exec("BEGIN IMMEDIATE");
+      this.#prepare();
+      this.#exec("COMMIT");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * All that `body` does in one transaction, without a break from BEGIN to COMMIT. False, at once, when
+   * another connection is writing.
+   */
+  transaction(body: () => void): boolean {
+    try {
+      // SQLite's own way to wait would block the event loop.
+      this.#exec("PRAGMA busy_timeout = 0");
+      try {
+        this.#exec("BEGIN IMMEDIATE");
+      } finally {
+        this.#exec(`PRAGMA busy_timeout = ${READ_TIMEOUT}`);
+      }
+    } catch (error) {
+      if ((error as StoreUnavailable).reason === "locked") return false;
+      throw error;
+    }
+    try {
+      body();
+      this.#exec("COMMIT");
+    } catch (error) {
+      if (this.#database.inTransaction) this.#exec("ROLLBACK");
+      throw error;
+    }
+    return true;
+  }
+
+  /** Empties the write-ahead log; false while a reader needs it. */
+  checkpoint(): boolean {
+    return this.all("PRAGMA wal_checkpoint(TRUNCATE)")[0]?.[0] === 0;
+  }
+
+  get(query: string, ...values: Value[]): Columns | undefined {
+    return this.#use(query, (statement) => statement.get(...values)) as Columns | undefined;
+  }
+
+  all(query: string, ...values: Value[]): Columns[] {
+    return this.#use(query, (statement) => statement.all(...values)) as Columns[];
+  }
+
+  /** How many rows were changed. */
+  run(query: string, ...values: Value[]): number {
+    return this.#use(query, (statement) => statement.run(...values)).changes;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #use<T>(query: string, body: (statement: Database.Statement) => T): T {
+    try {
+      let statement = this.#statements.get(query);
+      if (!statement) {
+        statement = this.#database.prepare(query);
+        if (statement.reader) statement.raw();
+        this.#statements.set(query, statement);
+      }
+      return body(statement);
+    } catch (error) {
+      throw unavailable(error, this.file);
+    }
+  }
+
+  #exec(sql: string): void {
+    try {
+      this.#database.exec(sql);
+    } catch (error) {
+      throw unavailable(error, this.file);
+    }
+  }
+
+  #prepare(): void {
+    const [application] = this.get("PRAGMA application_id") ?? [];
+    const [tables] = this.get("SELECT count(*) FROM sqlite_schema") ?? [];
+    if (application === 0 && tables === 0) {
+      this.#exec(SCHEMA);
+    } else if (application !== APPLICATION_ID) {
+      const text = `${this.file} is the database of another program: name another file`;
+      throw new StoreUnavailable("foreign", text);
+    }
+    const [version] = this.get("SELECT value FROM meta WHERE name = 'schema'") ?? [];
+    if (version !== String(SCHEMA_VERSION)) {
+      const text = `${this.file} has schema ${version}, and this Keystead knows schema ${SCHEMA_VERSION}`;
+      throw new StoreUnavailable("foreign", `${text}: use the Keystead that wrote it, or a newer one`);
+    }
+  }
+}
+
+/** Closing a descriptor of a file ends all locks of the process on it, so only a file new to all is touched. */
+function create(file: string): void {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, "wx", 0o600);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    const text = `${file} cannot be made: check that its directory exists and is writable (${message})`;
+    throw new StoreUnavailable("unreadable", text, { cause: error });
+  }
+  closeSync(descriptor);
+  const directory = openSync(dirname(file), "r");
+  fsyncSync(directory);
+  closeSync(directory);
+}
