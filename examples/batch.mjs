@@ -18,7 +18,7 @@ const opened = await kms.decryptBatch({
   EncryptionContext,
   Entries: [Entries[0], { CiphertextBlob: damaged }, Entries[2]],
 });
-for (const { Plaintext, Error } of opened.Entries) {
-  console.log(Error ? Error.name : Buffer.from(Plaintext).toString());
+for (const { Plaintext, Error: error } of opened.Entries) {
+  console.log(error ? error.name : Buffer.from(Plaintext).toString());
 }
 await kms.close();
