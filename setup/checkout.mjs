@@ -52,6 +52,7 @@ export function compileAddon() {
     existsSync(cache) && readFileSync(cache, "utf8").match(/^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m);
   if (home && path.resolve(home[1]) !== path.resolve(root))
     rmSync(path.join(root, "build"), { recursive: true });
+  runNode("cmake-js/bin/cmake-js", ["configure", "--out", "build"]);
   runNode("cmake-js/bin/cmake-js", ["build", "--out", "build", "--parallel", String(cores)]);
 }
 
