@@ -13,10 +13,6 @@ export class Cache<Row> {
     this.#half = Math.max(1, limit >> 1);
   }
 
-  get size(): number {
-    return this.#young.size + this.#old.size;
-  }
-
   get(key: string): Row | undefined {
     const young = this.#young.get(key);
     if (young !== undefined) return young;
@@ -28,22 +24,17 @@ export class Cache<Row> {
     return old;
   }
 
-  /** The key must not be in the cache. */
-  set(key: string, row: Row): void {
+  set(key: string, row: Row): Row {
     if (this.#young.size >= this.#half) {
       this.#old = this.#young;
       this.#young = new Map();
     }
     this.#young.set(key, row);
+    return row;
   }
 
   delete(key: string): void {
     this.#young.delete(key);
     this.#old.delete(key);
-  }
-
-  clear(): void {
-    this.#young.clear();
-    this.#old.clear();
   }
 }

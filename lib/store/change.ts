@@ -63,8 +63,9 @@ function put(connection: Connection, change: Extract<Change, { put: string }>): 
   if (change.put === "meta") {
     connection.run(QUERIES.putMeta, change.name, change.value);
   } else {
-    const { log, sequence, digest, signature, signedAt } = change.row;
-    connection.run(QUERIES.putAuditHead, log, sequence, digest, signature, signedAt);
+    const { stream, sequence, digest, file, time, closed, signature } = change.row;
+    const query = QUERIES.putAuditHead;
+    connection.run(query, stream, sequence, digest, file, time, Number(closed), signature);
   }
 }
 

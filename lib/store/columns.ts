@@ -38,6 +38,6 @@ export function aliasRow(c: Columns): AliasRow {
 }
 
 export function auditHeadRow(c: Columns): AuditHeadRow {
-  const [log, sequence, digest, signature, signedAt] = c;
-  return Object.freeze({ log, sequence, digest, signature, signedAt });
+  const [stream, sequence, digest, file, time, closed, signature] = c;
+  return Object.freeze({ stream, sequence, digest, file, time, closed: closed === 1, signature });
 }

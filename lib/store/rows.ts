@@ -23,7 +23,7 @@ export interface KeyRow {
   readonly deletionAt: number | null;
   readonly multiRegion: boolean;
   readonly tags: readonly Readonly<Tag>[];
-  /** The current backing key, in hex. */
+  /** The current backing key, in hex; material ids are unique within a Region. */
   readonly materialId: string;
   /** Counts the changes of this row; an update or a delete names the one it has seen. */
   readonly revision: number;
@@ -50,15 +50,19 @@ export interface AliasRow {
   readonly updatedAt: number;
 }
 
-/** How far an audit log had come, kept apart from the log so that a shortened log is seen. */
+/** How far a stream of the audit log had come, kept apart from it so that a shortened log is seen. */
 export interface AuditHeadRow {
-  /** Names the chain; one process writes one chain at a time. */
-  readonly log: string;
+  readonly stream: string;
   readonly sequence: number;
-  /** The digest of the last record, in hex. */
+  /** The digest of the last line, in hex. */
   readonly digest: string;
+  /** The file that holds the line. */
+  readonly file: string;
+  readonly time: number;
+  /** Whether the stream ended in good order. */
+  readonly closed: boolean;
+  /** Base64 of the DER signature over all of the above. */
   readonly signature: string;
-  readonly signedAt: number;
 }
 
 export type KeyChanges = Partial<

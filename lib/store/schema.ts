@@ -33,8 +33,8 @@ CREATE TABLE aliases (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX aliases_by_key ON aliases (region, key_id, account, name);
 CREATE TABLE audit_heads (
-  log TEXT PRIMARY KEY, sequence INTEGER NOT NULL, digest TEXT NOT NULL, signature TEXT NOT NULL,
-  signed_at INTEGER NOT NULL
+  stream TEXT PRIMARY KEY, sequence INTEGER NOT NULL, digest TEXT NOT NULL, file TEXT NOT NULL,
+  time INTEGER NOT NULL, closed INTEGER NOT NULL, signature TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('schema', '${SCHEMA_VERSION}'), ('generation', '0');
 PRAGMA application_id = ${APPLICATION_ID};
@@ -44,7 +44,7 @@ const KEY = `region, key_id, account, key_spec, key_usage, origin, key_manager, 
   created_at, deletion_at, multi_region, tags, material_id, revision`;
 const BACKING_KEY = "region, key_id, version, material_id, blob, created_at";
 const ALIAS = "region, account, name, key_id, created_at, updated_at";
-const AUDIT_HEAD = "log, sequence, digest, signature, signed_at";
+const AUDIT_HEAD = "stream, sequence, digest, file, time, closed, signature";
 
 /** Columns of `keys` that an update may set, by the names of their members. */
 export const KEY_COLUMNS = {
@@ -71,7 +71,7 @@ export const QUERIES = {
   countKeys: "SELECT count(*) FROM keys WHERE region = ? AND account = ?",
   countAliases: "SELECT count(*) FROM aliases WHERE region = ? AND key_id = ?",
   meta: "SELECT value FROM meta WHERE name = ?",
-  auditHeads: `SELECT ${AUDIT_HEAD} FROM audit_heads ORDER BY log`,
+  auditHeads: `SELECT ${AUDIT_HEAD} FROM audit_heads ORDER BY stream`,
   dataVersion: "PRAGMA data_version",
 
   insertKey: `INSERT INTO keys (${KEY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
@@ -80,7 +80,7 @@ export const QUERIES = {
   insertAlias: `INSERT INTO aliases (${ALIAS}) VALUES (?, ?, ?, ?, ?, ?)`,
   updateAlias: "UPDATE aliases SET key_id = ?, updated_at = ? WHERE region = ? AND account = ? AND name = ?",
   deleteAlias: "DELETE FROM aliases WHERE region = ? AND account = ? AND name = ?",
-  putAuditHead: `INSERT OR REPLACE INTO audit_heads (${AUDIT_HEAD}) VALUES (?, ?, ?, ?, ?)`,
+  putAuditHead: `INSERT OR REPLACE INTO audit_heads (${AUDIT_HEAD}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
   countGeneration: "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
   putMeta: "INSERT OR REPLACE INTO meta VALUES (?, ?)",
 } as const;

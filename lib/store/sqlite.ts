@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cache } from "./cache.ts";
 import { make } from "./change.ts";
-import { aliasRow, auditHeadRow, backingKeyRow, type Columns, keyRow, type Value } from "./columns.ts";
+import { aliasRow, auditHeadRow, backingKeyRow, keyRow } from "./columns.ts";
 import { Connection } from "./connection.ts";
 import { StoreUnavailable } from "./errors.ts";
 import type { AliasRow, AuditHeadRow, BackingKeyRow, Change, KeyRow, Store } from "./rows.ts";
@@ -11,8 +11,15 @@ export interface SqliteStoreOptions {
   file: string;
   /** How long a change waits for other processes that write, in milliseconds; 5,000 unless told. */
   timeout?: number;
-  /** How many rows of each kind are kept in memory at most. */
+  /** How many rows of each kind and Region are kept in memory at most. */
   cachedRows?: number;
+}
+
+/** Rows by key id, material id, and account and alias name: short keys, for the hash of each is computed. */
+interface Cached {
+  keys: Cache<KeyRow>;
+  backingKeys: Cache<BackingKeyRow>;
+  aliases: Cache<AliasRow>;
 }
 
 /**
@@ -23,9 +30,8 @@ export interface SqliteStoreOptions {
 export class SqliteStore implements Store {
   readonly #connection: Connection;
   readonly #timeout: number;
-  readonly #keys: Cache<KeyRow>;
-  readonly #backingKeys: Cache<BackingKeyRow>;
-  readonly #aliases: Cache<AliasRow>;
+  readonly #cachedRows: number;
+  readonly #regions = new Map<string, Cached>();
   #checked = false;
   #dataVersion = -1;
   #generation = -1;
@@ -35,9 +41,7 @@ export class SqliteStore implements Store {
   private constructor(connection: Connection, timeout: number, cachedRows: number) {
     this.#connection = connection;
     this.#timeout = timeout;
-    this.#keys = new Cache(cachedRows);
-    this.#backingKeys = new Cache(cachedRows);
-    this.#aliases = new Cache(cachedRows);
+    this.#cachedRows = cachedRows;
     this.#erase();
   }
 
@@ -57,23 +61,27 @@ export class SqliteStore implements Store {
 
   key(region: string, keyId: string): KeyRow | undefined {
     this.#check();
-    const name = `${region} ${keyId}`;
-    return this.#keys.get(name) ?? this.#load(this.#keys, name, keyRow, QUERIES.key, region, keyId);
+    const cached = this.#regions.get(region)?.keys.get(keyId);
+    if (cached) return cached;
+    const columns = this.#connection.get(QUERIES.key, region, keyId);
+    return columns && this.#cached(region).keys.set(keyId, keyRow(columns));
   }
 
   backingKey(region: string, keyId: string, materialId: string): BackingKeyRow | undefined {
     this.#check();
-    const name = `${region} ${keyId} ${materialId}`;
-    const cached = this.#backingKeys.get(name);
-    if (cached) return cached;
-    return this.#load(this.#backingKeys, name, backingKeyRow, QUERIES.backingKey, region, keyId, materialId);
+    const cached = this.#regions.get(region)?.backingKeys.get(materialId);
+    if (cached?.keyId === keyId) return cached;
+    const columns = this.#connection.get(QUERIES.backingKey, region, keyId, materialId);
+    return columns && this.#cached(region).backingKeys.set(materialId, backingKeyRow(columns));
   }
 
   alias(region: string, account: string, name: string): AliasRow | undefined {
     this.#check();
-    const path = `${region} ${account} ${name}`;
-    const cached = this.#aliases.get(path);
-    return cached ?? this.#load(this.#aliases, path, aliasRow, QUERIES.alias, region, account, name);
+    const path = `${account} ${name}`;
+    const cached = this.#regions.get(region)?.aliases.get(path);
+    if (cached) return cached;
+    const columns = this.#connection.get(QUERIES.alias, region, account, name);
+    return columns && this.#cached(region).aliases.set(path, aliasRow(columns));
   }
 
   listKeys(region: string, account: string, page: { after?: string; limit: number }): KeyRow[] {
@@ -154,15 +162,14 @@ export class SqliteStore implements Store {
 
   #forget(change: Change): void {
     if ("put" in change || "insert" in change) return;
+    const cached = this.#cached(change.region);
     if ("update" in change && change.update === "key") {
-      this.#keys.delete(`${change.region} ${change.keyId}`);
+      cached.keys.delete(change.keyId);
     } else if ("delete" in change && change.delete === "key") {
-      this.#keys.delete(`${change.region} ${change.keyId}`);
-      this.#backingKeys.clear();
-      this.#aliases.clear();
+      this.#regions.delete(change.region);
       this.#erased = false;
     } else {
-      this.#aliases.delete(`${change.region} ${change.account} ${change.name}`);
+      cached.aliases.delete(`${change.account} ${change.name}`);
     }
   }
 
@@ -170,7 +177,7 @@ export class SqliteStore implements Store {
   #count(): number {
     this.#connection.run(QUERIES.countGeneration);
     const generation = this.#readGeneration();
-    if (generation !== this.#generation + 1) this.#clear();
+    if (generation !== this.#generation + 1) this.#regions.clear();
     return generation;
   }
 
@@ -183,7 +190,7 @@ export class SqliteStore implements Store {
     const dataVersion = this.#open().get(QUERIES.dataVersion)?.[0];
     if (dataVersion !== this.#dataVersion) {
       const generation = this.#readGeneration();
-      if (generation !== this.#generation) this.#clear();
+      if (generation !== this.#generation) this.#regions.clear();
       this.#generation = generation;
       this.#dataVersion = dataVersion;
     }
@@ -198,12 +205,6 @@ export class SqliteStore implements Store {
     return Number(this.#connection.get(QUERIES.meta, "generation")?.[0]);
   }
 
-  #clear(): void {
-    this.#keys.clear();
-    this.#backingKeys.clear();
-    this.#aliases.clear();
-  }
-
   /**
    * Empties the write-ahead log, which else keeps deleted material until it is overwritten. Where a reader or
    * a full disk prevents it, the next change, the end or the next opening tries again.
@@ -216,18 +217,14 @@ export class SqliteStore implements Store {
     }
   }
 
-  #load<Row>(
-    cache: Cache<Row>,
-    name: string,
-    decode: (row: Columns) => Row,
-    query: string,
-    ...values: Value[]
-  ) {
-    const columns = this.#connection.get(query, ...values);
-    if (!columns) return undefined;
-    const row = decode(columns);
-    cache.set(name, row);
-    return row;
+  #cached(region: string): Cached {
+    let cached = this.#regions.get(region);
+    if (!cached) {
+      const limit = this.#cachedRows;
+      cached = { keys: new Cache(limit), backingKeys: new Cache(limit), aliases: new Cache(limit) };
+      this.#regions.set(region, cached);
+    }
+    return cached;
   }
 
   #open(): Connection {
