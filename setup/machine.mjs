@@ -50,6 +50,17 @@ export function program(name) {
   return undefined;
 }
 
+/** Does what it is given, or ends the process with a message that says what is in the way. */
+export function orExit(act) {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.error(`setup: ${error.message}`);
+    process.exit(1);
+  }
+}
+
 /** Runs a program and gives its output, which nobody sees unless it fails. */
 export function run(command, args, { env = {}, cwd = root } = {}) {
   const result = spawnSync(command, args, {

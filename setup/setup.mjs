@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as checkout from "./checkout.mjs";
-import { install, program, root, SetupError, say } from "./machine.mjs";
+import { install, orExit, program, root, say } from "./machine.mjs";
 
 /** Where distributions put SoftHSM's module: the places in which lib/hsm/softhsm.ts looks. */
 export const softHsmPlaces = [
@@ -17,16 +17,20 @@ export const softHsmPlaces = [
 ];
 
 /**
- * Brings the checkout to where `npm start` runs, and with `tests` to where the tests do. Throws a SetupError that
- * names what only a person can do.
+ * Brings the checkout to where `npm start` runs, with `tests` to where the tests do, and with `prebuild` to where the
+ * addon can be compiled. Throws a SetupError that names what only a person can do.
  */
-export function setup({ tests = false, directory = ".keystead" } = {}) {
-  const compiles = !checkout.addonFits();
+export function setup({ tests = false, prebuild = false, directory = ".keystead" } = {}) {
+  const compiles = tests || prebuild || !checkout.addonFits();
   install(missing({ tests, compiles, directory }), missingSpeed());
 
   step(checkout.dependenciesFit, checkout.installDependencies, "installing the npm dependencies");
-  step(checkout.addonFits, checkout.compileAddon, "compiling the addon, which takes a minute");
-  step(checkout.libraryFits, checkout.compileLibrary, "compiling lib to dist");
+  if (!prebuild) step(checkout.addonFits, checkout.compileAddon, "compiling the addon, which takes a minute");
+  step(
+    checkout.libraryFits,
+    tests ? checkout.compileWhatCompiles : checkout.compileLibrary,
+    "compiling lib to dist",
+  );
   if (tests) step(checkout.peerFits, checkout.compilePeer, "compiling pkcs11js, the tests' second opinion");
 }
 
@@ -38,12 +42,11 @@ function step(isDone, act, line) {
 
 /** The packages without which what is asked for cannot be done. */
 function missing({ tests, compiles, directory }) {
-  const compilesAny = compiles || tests;
   const needs = {
     softhsm: (tests || !configuredModule(directory)) && !softHsmPlaces.some((place) => existsSync(place)),
-    compiler: compilesAny && !["c++", "g++", "clang++"].some(program),
-    make: compilesAny && !program("make"),
-    cmake: compilesAny && !program("cmake"),
+    compiler: compiles && !["c++", "g++", "clang++"].some(program),
+    make: compiles && !program("make"),
+    cmake: compiles && !program("cmake"),
     python: tests && !checkout.peerFits() && !program("python3"),
     p11kit: tests && !existsSync("/usr/include/p11-kit-1/p11-kit/pkcs11.h"),
   };
@@ -63,16 +66,5 @@ function configuredModule(directory) {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).hsm?.module : undefined;
 }
 
-/** Sets up, or ends the process with a message that says what is in the way. */
-export function setupOrExit(options) {
-  try {
-    setup(options);
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    console.error(`setup: ${error.message}`);
-    process.exit(1);
-  }
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  setupOrExit({ tests: process.argv.includes("--tests") });
+  orExit(() => setup({ tests: process.argv.includes("--tests") }));
