@@ -137,17 +137,32 @@ export interface OpenJob extends BatchJob {
 }
 
 /**
- * A run of frames of an AWS Encryption SDK message (framed body, "Message Body" of its specification).
- * `plaintext` to `ciphertext` layout: each frame is [sequence number (4), IV (12), ciphertext, tag (16)]; the final one has
- * 0xffffffff and its sequence number in front and its length behind the IV.
+ * A run of consecutive frames of an AWS Encryption SDK message, format version 2 (framed body, "Message Body" of its
+ * specification). `input` and `output` are the run exactly; plaintext packed on one side, sealed frames on the other.
+ * A sealed frame is [sequence number (4), IV (12), ciphertext, tag (16)], 32 bytes more than its plaintext; the final
+ * one has ffffffff in front of its sequence number and its length (4) behind the IV: 40 bytes more.
+ *
+ * All frames have `frameLength` bytes of plaintext, save the final one, which may have from 0 up to as many. So the
+ * sizes follow from each other, P being that of the plaintext and S that of the sealed frames:
+ *   without the final frame  n = P / frameLength,  S = P + 32 n;
+ *   with it                  n = max(1, ceil(P / frameLength)),  S = P + 32 n + 8;
+ *   opening with it          n = floor((S - 40) / (frameLength + 32)) regular frames before it, the final one having
+ *                            r = (S - 40) mod (frameLength + 32) bytes (at most frameLength), P = n * frameLength + r.
+ * Sizes that do not fit reject with `EngineError` FRAME_LAYOUT. A sequence number, IV or length in the data that is
+ * not the one its place demands makes openFrames resolve to false, like a wrong tag.
+ *
+ * The engine copies `key` and `messageId` at once; `input` and `output` belong to it until the promise settles.
  */
 export interface FrameJob {
+  /** 32 bytes, AES-256: the derived data key. */
   key: Uint8Array;
+  /** 32 bytes. */
   messageId: Uint8Array;
+  /** Bytes of plaintext a frame, from 1. */
   frameLength: number;
   /** Sequence number of the first frame of this run; the first of a message is 1. */
   firstSequence: number;
-  /** Whether the last frame of this run is the final frame of the message (then it may be short or empty). */
+  /** Whether the last frame of this run is the final frame of the message. */
   final: boolean;
   input: Uint8Array;
   output: Uint8Array;
