@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LogFile } from "./file.ts";
-import { type AuditHead, type HeadSigner, signHead, writeHead } from "./head.ts";
+import { type AuditHead, type HeadSigner, headName, signHead, writeHead } from "./head.ts";
 import { chained, fileName, headerBody, ORIGIN } from "./line.ts";
 
 /** The event could not be made durable: the answer that it stands for must not leave. */
@@ -150,7 +151,8 @@ export class Log {
       // A stream is known by its head before it holds the first event, so that it cannot vanish unseen.
       await this.#sign(stream, false);
     } catch (error) {
-      await file.close();
+      await discard(file);
+      await rm(join(this.#options.directory, headName(id)), { force: true }).catch(() => {});
       throw error;
     }
     return stream;
@@ -164,12 +166,15 @@ export class Log {
     try {
       await write(stream, next, [header(stream, name, stream.name, now)]);
     } catch (error) {
-      await next.close();
+      await discard(next);
       throw error;
     }
     Object.assign(stream, { number, name, file: next, day: Math.floor(now / DAY) });
     await last.close();
-    await this.#sign(stream, false);
+    // Without a head the lines are durable all the same, and the next one signs for them too.
+    await this.#sign(stream, false).catch((error) => {
+      this.#headFailure = error;
+    });
   }
 
   /** Gives the stream up where it stands; its last durable line is signed if the HSM and the disk allow it. */
@@ -216,6 +221,12 @@ export class Log {
     this.#signing = signing.catch(() => {});
     return signing;
   }
+}
+
+/** Takes back a file that holds no event, so that a full disk does not fill with attempts. */
+async function discard(file: LogFile): Promise<void> {
+  await file.close();
+  await rm(file.path, { force: true }).catch(() => {});
 }
 
 function header(stream: Stream, file: string, previousFile: string | null, now: number): string {
