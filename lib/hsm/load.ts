@@ -17,7 +17,7 @@ export function addon(): Addon {
   } catch (cause) {
     throw new Error(
       `keystead has no addon for ${process.platform}-${process.arch} on Node ${process.version}; ` +
-        `with a C++20 compiler and make installed, build one: npx node-gyp rebuild --directory "${root}"`,
+        `with a C++20 compiler, make and cmake installed, build one: npx cmake-js@8 compile --directory "${root}"`,
       { cause },
     );
   }
