@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import Database from "libsql";
 import type { Columns, Value } from "./columns.ts";
 import { StoreUnavailable, unavailable } from "./errors.ts";
-import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { APPLICATION_ID, QUERIES, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** How long a read blocks the event loop while another process recovers the log after a crash, in ms. */
 const READ_TIMEOUT = 1000;
@@ -18,14 +18,18 @@ export class Connection {
   constructor(file: string) {
     this.file = file;
     create(file);
-    this.#database = new Database(file, { timeout: READ_TIMEOUT });
+    this.#database = connect(file, READ_TIMEOUT);
     try {
+      const empty = this.#recognise();
       this.#exec("PRAGMA journal_mode = WAL");
       this.#exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON");
-      this.#exec("BEGIN IMMEDIATE");
-      this.#prepare();
-      this.#exec("COMMIT");
+      if (empty) {
+        this.#exec("BEGIN IMMEDIATE");
+        if (this.#recognise()) this.#exec(SCHEMA);
+        this.#exec("COMMIT");
+      }
     } catch (error) {
+      this.#rollback();
       this.close();
       throw error;
     }
@@ -37,13 +41,7 @@ export class Connection {
    */
   transaction(body: () => void): boolean {
     try {
-      // SQLite's own way to wait would block the event loop.
-      this.#exec("PRAGMA busy_timeout = 0");
-      try {
-        this.#exec("BEGIN IMMEDIATE");
-      } finally {
-        this.#exec(`PRAGMA busy_timeout = ${READ_TIMEOUT}`);
-      }
+      this.#withoutWaiting(() => this.#exec("BEGIN IMMEDIATE"));
     } catch (error) {
       if ((error as StoreUnavailable).reason === "locked") return false;
       throw error;
@@ -52,15 +50,15 @@ export class Connection {
       body();
       this.#exec("COMMIT");
     } catch (error) {
-      if (this.#database.inTransaction) this.#exec("ROLLBACK");
+      this.#rollback();
       throw error;
     }
     return true;
   }
 
-  /** Empties the write-ahead log; false while a reader needs it. */
+  /** Empties the write-ahead log; false, at once, while others read or write. */
   checkpoint(): boolean {
-    return this.all("PRAGMA wal_checkpoint(TRUNCATE)")[0]?.[0] === 0;
+    return this.#withoutWaiting(() => this.all("PRAGMA wal_checkpoint(TRUNCATE)")[0]?.[0] === 0);
   }
 
   get(query: string, ...values: Value[]): Columns | undefined {
@@ -103,20 +101,45 @@ export class Connection {
     }
   }
 
-  #prepare(): void {
+  #rollback(): void {
+    if (this.#database.inTransaction) this.#exec("ROLLBACK");
+  }
+
+  /** SQLite's own way to wait would block the event loop. */
+  #withoutWaiting<T>(body: () => T): T {
+    this.#exec("PRAGMA busy_timeout = 0");
+    try {
+      return body();
+    } finally {
+      this.#exec(`PRAGMA busy_timeout = ${READ_TIMEOUT}`);
+    }
+  }
+
+  /** Whether the database is still empty; throws when it is not one of ours, having written nothing. */
+  #recognise(): boolean {
     const [application] = this.get("PRAGMA application_id") ?? [];
     const [tables] = this.get("SELECT count(*) FROM sqlite_schema") ?? [];
-    if (application === 0 && tables === 0) {
-      this.#exec(SCHEMA);
-    } else if (application !== APPLICATION_ID) {
+    if (application === 0 && tables === 0) return true;
+    if (application !== APPLICATION_ID) {
       const text = `${this.file} is the database of another program: name another file`;
       throw new StoreUnavailable("foreign", text);
     }
-    const [version] = this.get("SELECT value FROM meta WHERE name = 'schema'") ?? [];
+    const [version] = this.get(QUERIES.meta, "schema") ?? [];
     if (version !== String(SCHEMA_VERSION)) {
       const text = `${this.file} has schema ${version}, and this Keystead knows schema ${SCHEMA_VERSION}`;
       throw new StoreUnavailable("foreign", `${text}: use the Keystead that wrote it, or a newer one`);
     }
+    return false;
+  }
+}
+
+/** libSQL gives no code for a file that it cannot open. `timeout` is how long it blocks while others lock. */
+export function connect(file: string, timeout: number): Database.Database {
+  try {
+    return new Database(file, { timeout });
+  } catch (cause) {
+    const text = `${file} cannot be opened: check that it is a file, and that its directory is there and writable`;
+    throw new StoreUnavailable("unreadable", text, { cause });
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import Database from "libsql";
+import type Database from "libsql";
+import { connect } from "./connection.ts";
 import { resultCode, StoreUnavailable, unavailable } from "./errors.ts";
 
 /**
@@ -26,19 +27,18 @@ export async function withLock<T>(
 
 async function acquire(file: string, timeout: number): Promise<Database.Database> {
   const deadline = Date.now() + timeout;
-  let database: Database.Database | undefined;
+  const database = connect(file, 0);
   for (;;) {
     try {
-      database ??= new Database(file, { timeout: 0 });
       database.exec("BEGIN IMMEDIATE");
       return database;
     } catch (error) {
       if (resultCode(error) !== 5) {
-        database?.close();
+        database.close();
         throw unavailable(error, file);
       }
       if (Date.now() > deadline) {
-        database?.close();
+        database.close();
         const text = `${file} was held for ${timeout} ms, by a process that is setting up this directory`;
         throw new StoreUnavailable("locked", `${text}: wait for it, or end it (fuser ${file} names it)`);
       }

@@ -36,6 +36,7 @@ export class SqliteStore implements Store {
   #dataVersion = -1;
   #generation = -1;
   #erased = false;
+  #eraser: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(connection: Connection, timeout: number, cachedRows: number) {
@@ -139,8 +140,8 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#erase();
     this.#closed = true;
+    this.#erase();
     this.#checked = false;
     this.#connection.close();
   }
@@ -206,15 +207,17 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Empties the write-ahead log, which else keeps deleted material until it is overwritten. Where a reader or
-   * a full disk prevents it, the next change, the end or the next opening tries again.
+   * Empties the write-ahead log, which else keeps deleted material until it is overwritten. Where others read
+   * or the disk is full it tries again: in a while, with the next change, and at the next opening.
    */
   #erase(): void {
+    clearTimeout(this.#eraser);
     try {
       this.#erased = this.#connection.checkpoint();
     } catch {
       this.#erased = false;
     }
+    if (!this.#erased && !this.#closed) this.#eraser = setTimeout(() => this.#erase(), 1000).unref();
   }
 
   #cached(region: string): Cached {
