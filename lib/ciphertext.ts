@@ -1,3 +1,4 @@
+import { isKeyId } from "./arn.ts";
 import { ValidationException } from "./errors.ts";
 
 /**
@@ -21,13 +22,14 @@ export interface Head {
 
 /** The first 50 bytes of every ciphertext under this material of this key. */
 export function writeHead({ keyId, materialId }: Head): Uint8Array {
+  if (!isKeyId(keyId) || !/^[0-9a-f]{64}$/.test(materialId))
+    throw new TypeError(`not a key id and a material id: ${keyId}, ${materialId}`);
   const multiRegion = keyId.startsWith("mrk-");
+  const id = multiRegion ? keyId.slice(4) : keyId.replaceAll("-", "");
   const head = Buffer.alloc(HEAD_BYTES);
   head[0] = VERSION;
   head[1] = multiRegion ? MULTI_REGION : UUID;
-  const id = multiRegion ? keyId.slice(4) : keyId.replaceAll("-", "");
-  if (head.write(id, 2, "hex") !== 16 || head.write(materialId, 18, "hex") !== 32)
-    throw new TypeError(`not a key id and a material id: ${keyId}, ${materialId}`);
+  head.write(id + materialId, 2, "hex");
   return head;
 }
 

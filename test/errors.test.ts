@@ -4,14 +4,13 @@ import model from "./vectors/aws-kms-model.json" with { type: "json" };
 
 type ErrorClass = new (message?: string, options?: ErrorOptions) => errors.KmsError;
 
-const classes = new Map(
-  Object.entries(errors).filter(
-    (entry): entry is [string, ErrorClass] =>
-      entry[1] !== errors.KmsError && (entry[1] as ErrorClass).prototype instanceof errors.KmsError,
-  ),
-);
-const shapes: Record<string, { exception?: boolean; fault?: boolean }> = model.shapes;
-const modelled = Object.entries(shapes).filter(([, shape]) => shape.exception);
+const classes = new Map<string, ErrorClass>();
+for (const [name, value] of Object.entries(errors as Record<string, { prototype?: unknown }>))
+  if (value.prototype instanceof errors.KmsError) classes.set(name, value as ErrorClass);
+
+const modelled = Object.entries<{ exception?: boolean; fault?: boolean }>(
+  model.shapes as Record<string, object>,
+).filter(([, shape]) => shape.exception);
 const unmodelled = [
   "AccessDeniedException",
   "ValidationException",

@@ -1,0 +1,203 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  bindingContext,
+  encodeContext,
+  HEAD_BYTES,
+  OVERHEAD_BYTES,
+  readHead,
+  writeHead,
+} from "../lib/ciphertext.ts";
+import { CIPHERTEXT_OVERHEAD } from "../lib/hsm.ts";
+import json from "./vectors/ciphertext.json" with { type: "json" };
+
+const script = join(import.meta.dirname, "decrypt-ciphertext.mjs");
+const { canonicalContext, check } = await import(script);
+
+interface Vector {
+  name: string;
+  /** Why it must not open; absent where it must. */
+  fails?: string;
+  keyId: string;
+  materialId: string;
+  backingKey: string;
+  context: Record<string, string>;
+  ciphertext: string;
+}
+const vectors = json as unknown as Vector[];
+
+const keyId = "1234abcd-12ab-34cd-56ef-1234567890ab";
+const materialId = createHash("sha256").update("material").digest("hex");
+const hex = (text: string) => Buffer.from(text, "hex");
+const shown = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+const encoded = (context?: Record<string, string>) => shown(encodeContext(context));
+const good = vectors.filter(({ fails }) => fails === undefined);
+
+describe("the vectors", () => {
+  it.each(vectors)("$name", (vector) => {
+    expect(check(vector)).toBeUndefined();
+  });
+
+  it.each(good)("$name: head and context are those that lib writes", ({ context, ciphertext, ...vector }) => {
+    expect(ciphertext.slice(0, 2 * HEAD_BYTES)).toBe(shown(writeHead(vector)));
+    expect(readHead(hex(ciphertext))).toEqual({ keyId: vector.keyId, materialId: vector.materialId });
+    expect(encoded(context)).toBe(shown(canonicalContext(context)));
+  });
+
+  it("hold ways to fail as well, each checked to be one", () => {
+    const [first] = vectors;
+    expect(vectors.length - good.length).toBeGreaterThan(15);
+    expect(check({ ...first, fails: "it does not" })).toContain("must not");
+    expect(check({ ...first, plaintext: "01" })).toContain("something else");
+  });
+
+  it("are decrypted from a file by the script alone", () => {
+    const directory = mkdtempSync(join(tmpdir(), "keystead-ciphertext-"));
+    try {
+      const file = join(directory, "ciphertext");
+      const vector = vectors.find(({ name }) => name === "a context of one pair");
+      if (vector === undefined) throw new Error("the vector is gone");
+      writeFileSync(file, hex(vector.ciphertext));
+      const plaintext = execFileSync(process.execPath, [script, vector.backingKey, file, "tenant=7"]);
+      expect(plaintext.toString()).toBe("attack at dawn");
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+describe("the head", () => {
+  const ciphertext = Buffer.concat([writeHead({ keyId, materialId }), Buffer.alloc(37)]);
+
+  it("is read from any view on memory", () => {
+    const memory = Buffer.concat([Buffer.alloc(7), ciphertext]);
+    expect(readHead(new Uint8Array(memory.buffer, memory.byteOffset + 7))).toEqual({ keyId, materialId });
+    expect(OVERHEAD_BYTES).toBe(CIPHERTEXT_OVERHEAD);
+  });
+
+  it("is none when the ciphertext is too short, at every length", () => {
+    for (let length = 0; length <= OVERHEAD_BYTES; length++)
+      expect(readHead(ciphertext.subarray(0, length))).toBeUndefined();
+    expect(readHead(ciphertext)).toBeDefined();
+  });
+
+  it("is none in another version or with another kind of key id", () => {
+    for (let value = 0; value < 256; value++) {
+      const version = Buffer.from(ciphertext);
+      version[0] = value;
+      expect(readHead(version) !== undefined).toBe(value === 1);
+      const kind = Buffer.from(ciphertext);
+      kind[1] = value;
+      expect(readHead(kind) !== undefined).toBe(value <= 1);
+    }
+  });
+
+  it("takes any bytes without an error", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const head = readHead(bytes);
+        if (head !== undefined) expect(shown(writeHead(head))).toBe(shown(bytes.subarray(0, HEAD_BYTES)));
+      }),
+    );
+  });
+
+  it.each([
+    [keyId.slice(1), materialId],
+    [`${keyId}00`, materialId],
+    [`mrk-${keyId}x`, materialId],
+    [keyId, materialId.slice(2)],
+    [keyId, `${materialId}00`],
+    [keyId, "z".repeat(64)],
+  ])("is not made from what is no id: %s, %s", (key, material) => {
+    expect(() => writeHead({ keyId: key, materialId: material })).toThrow(TypeError);
+  });
+});
+
+describe("an encryption context", () => {
+  const text = fc.string({ unit: "binary", maxLength: 8 });
+  const context = fc.dictionary(text, text, { maxKeys: 6 });
+
+  it("has the bytes that the specification gives it", () => {
+    fc.assert(
+      fc.property(context, (pairs) => {
+        expect(encoded(pairs)).toBe(shown(canonicalContext(pairs)));
+      }),
+    );
+    expect(encoded({ b: "2", a: "é" })).toBe("00000002000000016100000002c3a9000000016200000001" + "32");
+    expect(encoded({})).toBe("00000000");
+    expect(encoded(undefined)).toBe("00000000");
+  });
+
+  it("does not depend on the order of its pairs", () => {
+    fc.assert(
+      fc.property(context, (pairs) => {
+        const reversed = Object.fromEntries(Object.entries(pairs).reverse());
+        expect(encoded(reversed)).toBe(encoded(pairs));
+      }),
+    );
+  });
+
+  it("has no bytes in common with another", () => {
+    const short = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 3 });
+    const small = fc.dictionary(short, short, { maxKeys: 2 });
+    fc.assert(
+      fc.property(small, small, (one, other) => {
+        expect(encoded(one) === encoded(other)).toBe(
+          JSON.stringify(canonical(one)) === JSON.stringify(canonical(other)),
+        );
+      }),
+      { numRuns: 2000 },
+    );
+    expect(encoded({ a: "bc" })).not.toBe(encoded({ ab: "c" }));
+  });
+
+  it("may be larger than what is kept for making it", () => {
+    const large = { ["é".repeat(9000)]: "x".repeat(100_000), a: "" };
+    expect(encoded(large)).toBe(shown(canonicalContext(large)));
+  });
+
+  it("is another object's memory each time", () => {
+    const first = encodeContext({ a: "1" });
+    const before = shown(first);
+    encodeContext({ b: "2" });
+    expect(shown(first)).toBe(before);
+  });
+
+  it.each<Record<string, string>>([{ a: "\ud800" }, { "\udfff": "a" }])("has no lone surrogates", (pairs) => {
+    expect(() => encodeContext(pairs)).toThrow(expect.objectContaining({ name: "ValidationException" }));
+  });
+});
+
+const canonical = (context: Record<string, string>) =>
+  Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1));
+
+describe("the binding context of a backing key", () => {
+  const row = { region: "us-east-1", keyId, version: 1, keySpec: "SYMMETRIC_DEFAULT" };
+
+  it("is label, Region, key id and spec with their lengths, then the version", () => {
+    const part = (value: string) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(value.length);
+      return Buffer.concat([length, Buffer.from(value)]);
+    };
+    expect(shown(bindingContext({ ...row, version: 258 }))).toBe(
+      shown(
+        Buffer.concat([
+          ...["Keystead backing key v1", row.region, row.keyId, row.keySpec].map(part),
+          hex("00000102"),
+        ]),
+      ),
+    );
+  });
+
+  it("differs by each of them", () => {
+    const others = [{ region: "us-east-2" }, { keyId: materialId }, { version: 2 }, { keySpec: "HMAC_256" }];
+    for (const other of others)
+      expect(shown(bindingContext({ ...row, ...other }))).not.toBe(shown(bindingContext(row)));
+  });
+});
