@@ -9,6 +9,9 @@ import { setup } from "./setup.mjs";
 const report = (name) => path.join(root, "build", name);
 const tool = (file, ...args) => [process.execPath, path.join(root, "node_modules", file), ...args];
 
+// Biome wraps each letter in colours of its own wherever it is run.
+const plain = process.stdout.isTTY ? [] : ["--colors=off"];
+
 /** Runs a command in the open; true when it succeeded. */
 function succeeds([command, ...args]) {
   return spawnSync(command, args, { cwd: root, stdio: "inherit" }).status === 0;
@@ -89,7 +92,8 @@ function counted(succeeded, read) {
 
 const args = process.argv.slice(2);
 const stages = {
-  "format and lint": () => check(...tool("@biomejs/biome/bin/biome", "ci", ".")),
+  "format and lint": () =>
+    check(...tool("@biomejs/biome/bin/biome", "ci", "--error-on-warnings", ...plain, ".")),
   "format of C++": clangFormat,
   "types of lib": () => check(...tool("typescript/bin/tsc", "-p", "tsconfig.json", "--noEmit")),
   "types of tests": () => check(...tool("typescript/bin/tsc", "-p", "test/tsconfig.json")),
