@@ -8,6 +8,7 @@ import { AuditError, Log } from "./audit/log.ts";
 export type { AuditEvent, AuditPrincipal } from "./audit/event.ts";
 export { type AuditHead, fingerprint, type HeadSigner, publicKeyOf } from "./audit/head.ts";
 export { AuditError } from "./audit/log.ts";
+export { followEvents, lastEvents } from "./audit/tail.ts";
 export { type AuditProblem, type AuditReport, type StreamReport, verify } from "./audit/verify.ts";
 
 /** Where the directory keeps the public key that its heads are signed with. */

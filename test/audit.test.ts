@@ -23,7 +23,9 @@ import {
   type AuditHead,
   type AuditOptions,
   type AuditReport,
+  followEvents,
   type HeadSigner,
+  lastEvents,
   PUBLIC_KEY_FILE,
   verify,
 } from "../lib/audit.ts";
@@ -170,6 +172,10 @@ describe("an event", () => {
         enabled: true,
       },
     });
+    const service = await written({
+      principal: { arn: "backup.amazonaws.com", account: "", type: "Service" },
+    });
+    expect(service.userIdentity).toEqual({ type: "AWSService", invokedBy: "backup.amazonaws.com" });
     const refused = await written({ error: { name: "AccessDeniedException", message: "User: x is not…" } });
     expect(refused).toMatchObject({ errorCode: "AccessDenied", errorMessage: "User: x is not…" });
   });
@@ -715,6 +721,33 @@ describe("verify", () => {
     appendFileSync(join(copy, file), Buffer.from("\n{}\n"));
     const two = await verify(copy, signer.publicKey);
     expect(places(two).slice(0, 2)).toEqual([`${file}:1`, `${file}:2`]);
+  });
+});
+
+describe("tail", () => {
+  test("gives the last events of all streams in order, then those that come", async () => {
+    const directory = fresh();
+    const [a, b] = await Promise.all([opened({ directory }), opened({ directory })]);
+    const time = Date.now() - 60_000;
+    for (let i = 0; i < 300; i++)
+      await (i % 2 ? a : b).audit.record(event({ time: time + i * 1000, requestId: `r${i}` }));
+    const ids = (lines: string[]) => lines.map((text) => JSON.parse(text).requestID);
+    expect(ids(await lastEvents(directory, 5))).toEqual(["r295", "r296", "r297", "r298", "r299"]);
+    expect(await lastEvents(directory, 1_000)).toHaveLength(300);
+    expect(await lastEvents(directory, 0)).toEqual([]);
+
+    const stop = new AbortController();
+    const followed = followEvents(directory, stop.signal);
+    const first = followed.next();
+    await new Promise((done) => setTimeout(done, 50));
+    await a.audit.record(event({ requestId: "now" }));
+    const late = await opened({ directory });
+    await late.audit.record(event({ requestId: "late" }));
+    expect(JSON.parse((await first).value as string).requestID).toBe("now");
+    expect(JSON.parse((await followed.next()).value as string).requestID).toBe("late");
+    stop.abort();
+    expect((await followed.next()).done).toBe(true);
+    for (const { audit } of [a, b, late]) await audit.close();
   });
 });
 

@@ -100,7 +100,6 @@ function shown(members: object): string {
 const IDENTITY_TYPES: Readonly<Record<string, string>> = {
   Account: "Root",
   User: "IAMUser",
-  Service: "AWSService",
 };
 
 const identities = new WeakMap<AuditPrincipal, string>();
@@ -110,7 +109,10 @@ function identity(principal: AuditPrincipal): string {
   if (json === undefined) {
     const { arn, account, type } = principal;
     const principalId = type === "Account" ? account : arn.slice(arn.lastIndexOf(":") + 1);
-    json = JSON.stringify({ type: IDENTITY_TYPES[type] ?? type, principalId, arn, accountId: account });
+    json =
+      type === "Service"
+        ? JSON.stringify({ type: "AWSService", invokedBy: arn })
+        : JSON.stringify({ type: IDENTITY_TYPES[type] ?? type, principalId, arn, accountId: account });
     identities.set(principal, json);
   }
   return json;

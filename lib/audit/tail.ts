@@ -1,0 +1,95 @@
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseFileName } from "./line.ts";
+
+const CHUNK = 1 << 16;
+/** How often a followed directory is looked at, in milliseconds. */
+const PAUSE = 200;
+
+interface LogName {
+  path: string;
+  modified: number;
+}
+
+async function logFiles(directory: string): Promise<LogName[]> {
+  const names = (await readdir(directory)).filter((name) => parseFileName(name) !== undefined);
+  const paths = names.sort().map((name) => join(directory, name));
+  return Promise.all(paths.map(async (path) => ({ path, modified: (await stat(path)).mtimeMs })));
+}
+
+/** Events begin so; a file's header line does not. */
+const isEvent = (line: string) => line.startsWith('{"eventVersion"');
+
+/** CloudTrail's time of an event has a fixed place behind the caller, but not a fixed column. */
+const timeOf = (line: string) => /"eventTime":"([^"]+)"/.exec(line)?.[1] ?? "";
+
+/** The last `count` event lines of all streams, by their time. */
+export async function lastEvents(directory: string, count: number): Promise<string[]> {
+  let lines: string[] = [];
+  const files = (await logFiles(directory)).sort((a, b) => b.modified - a.modified);
+  for (const { path, modified } of files) {
+    const oldest = lines.length < count ? Number.NEGATIVE_INFINITY : Date.parse(timeOf(lines[0] as string));
+    // Events carry whole seconds: a file last written a second before the oldest has nothing newer.
+    if (count === 0 || modified < oldest - 1_000) break;
+    lines = [...(await lastOf(path, count)), ...lines]
+      .map((line) => ({ line, time: timeOf(line) }))
+      .sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
+      .map(({ line }) => line)
+      .slice(-count);
+  }
+  return lines;
+}
+
+async function lastOf(path: string, count: number): Promise<string[]> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    for (let length = CHUNK; ; length *= 4) {
+      const from = Math.max(0, size - length);
+      const lines = wholeLines(await read(file, from, size - from));
+      if (from > 0) lines.shift();
+      const events = lines.filter(isEvent);
+      if (events.length >= count || from === 0) return events.slice(-count);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function read(file: FileHandle, from: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  const { bytesRead } = await file.read(bytes, 0, length, from);
+  return bytes.subarray(0, bytesRead);
+}
+
+function wholeLines(bytes: Buffer): string[] {
+  return bytes.toString().split("\n").slice(0, -1);
+}
+
+/** Event lines as they are written from now on, in whichever file, until the signal aborts. */
+export async function* followEvents(directory: string, signal: AbortSignal): AsyncGenerator<string> {
+  const seen = new Map<string, number>();
+  for (const { path } of await logFiles(directory)) seen.set(path, (await stat(path)).size);
+  while (!signal.aborted) {
+    for (const { path } of await logFiles(directory)) {
+      const from = seen.get(path) ?? 0;
+      const { size } = await stat(path);
+      if (size <= from) continue;
+      const bytes = await readFrom(path, from, size - from);
+      const end = bytes.lastIndexOf(10) + 1;
+      seen.set(path, from + end);
+      yield* wholeLines(bytes.subarray(0, end)).filter(isEvent);
+    }
+    await sleep(PAUSE, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function readFrom(path: string, from: number, length: number): Promise<Buffer> {
+  const file = await open(path);
+  try {
+    return await read(file, from, Math.min(length, 1 << 24));
+  } finally {
+    await file.close();
+  }
+}
