@@ -10,6 +10,7 @@
 #include "engine/error.h"
 #include "engine/frames.h"
 #include "engine/gcm.h"
+#include "engine/pages.h"
 #include "job.h"
 
 namespace keystead {
@@ -52,6 +53,8 @@ std::shared_ptr<FrameWork> frame_work(const Napi::CallbackInfo& info) {
   run.in_size = in.ByteLength();
   run.out = work->job->pin(out);
   run.out_size = out.ByteLength();
+  // The whole buffer, not this run's part of it, so that all its runs give the same advice.
+  advise_huge_pages(out.ArrayBuffer().Data(), out.ArrayBuffer().ByteLength());
   run.frame_length = options.Get("frameLength").As<Napi::Number>().Uint32Value();
   run.first_sequence = options.Get("firstSequence").As<Napi::Number>().Uint32Value();
   run.final = options.Get("final").As<Napi::Boolean>().Value();
