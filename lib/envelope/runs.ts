@@ -1,0 +1,122 @@
+import { type Body, checkFrameNumbers, type Direction, type FrameEngine, framesInRun } from "./body.ts";
+import type { Intake } from "./intake.ts";
+
+export interface Passage {
+  engine: FrameEngine;
+  direction: Direction;
+  body: Body;
+  /** Aborts between runs. */
+  signal?: AbortSignal | undefined;
+  /** Told after each run how many bytes of the body have gone in. */
+  progress?: ((done: number) => void) | undefined;
+}
+
+/** Runs of one body in the engine at the same time, so that its threads never wait for the next one. */
+const IN_FLIGHT = 3;
+const RUN_IN_MEMORY = 16 << 20;
+
+/** Takes a whole body from memory to memory; `output` is as long as the direction says. */
+export async function passWhole(passage: Passage, input: Uint8Array, output: Uint8Array): Promise<void> {
+  const { engine, direction, body, signal, progress } = passage;
+  const whole = direction.run(input.length, body.frameLength, true);
+  checkFrameNumbers(1, whole);
+  const regular = direction.regular(body.frameLength);
+  const step = framesInRun(RUN_IN_MEMORY, body.frameLength);
+  const running: Promise<void>[] = [];
+  try {
+    for (let frame = 0; frame < whole.frames; frame += step) {
+      signal?.throwIfAborted();
+      const end = frame + step;
+      const final = end >= whole.frames;
+      const run = direction.start(engine, {
+        ...body,
+        firstSequence: frame + 1,
+        final,
+        input: input.subarray(frame * regular.input, final ? input.length : end * regular.input),
+        output: output.subarray(frame * regular.output, final ? output.length : end * regular.output),
+      });
+      // Awaited in turn below; a failure in the meantime is not an unhandled one.
+      run.catch(ignore);
+      running.push(run);
+      if (running.length === IN_FLIGHT) await running.shift();
+      progress?.(Math.min(input.length, end * regular.input));
+    }
+    while (running.length > 0) await running.shift();
+  } finally {
+    await Promise.allSettled(running);
+  }
+}
+
+/**
+ * Takes a body from an intake, run by run: while the consumer has one run, the next is in the engine and the
+ * one behind it is being taken in. At most three runs of about `runLength` bytes are held, besides what the
+ * consumer keeps. `allocate` makes the room for what comes out; it may give the same room again for every
+ * second run, when the consumer is done with a run before it asks for the next.
+ */
+export async function* passRuns(
+  passage: Passage & { intake: Intake; runLength: number; allocate: (length: number) => Uint8Array },
+): AsyncGenerator<Uint8Array, void, void> {
+  const { engine, direction, body, intake, signal, progress, allocate } = passage;
+  const { frameLength } = body;
+  const regular = direction.regular(frameLength);
+  const capacity = framesInRun(passage.runLength, frameLength) * regular.input + direction.tail;
+  const room = rotating(3);
+
+  async function take(carried: Uint8Array) {
+    const buffer = room(capacity);
+    buffer.set(carried);
+    const length = carried.length + (await intake.fill(buffer.subarray(carried.length)));
+    return { bytes: buffer.subarray(0, length), ends: length < capacity };
+  }
+  async function pass(input: Uint8Array, length: number, firstSequence: number, final: boolean) {
+    const output = allocate(length);
+    await direction.start(engine, { ...body, firstSequence, final, input, output });
+    return output;
+  }
+
+  let firstSequence = 1;
+  let done = 0;
+  let taking = take(new Uint8Array(0));
+  let passing: Promise<Uint8Array> | undefined;
+  try {
+    while (true) {
+      const { bytes, ends } = await taking;
+      signal?.throwIfAborted();
+      const run = direction.run(bytes.length, frameLength, ends);
+      checkFrameNumbers(firstSequence, run);
+      const before = passing;
+      passing = pass(bytes.subarray(0, run.input), run.output, firstSequence, ends);
+      passing.catch(ignore);
+      if (!ends) {
+        taking = take(bytes.subarray(run.input));
+        taking.catch(ignore);
+      }
+      if (before) yield await before;
+      firstSequence += run.frames;
+      done += run.input;
+      progress?.(done);
+      if (ends) break;
+    }
+    yield await passing;
+  } finally {
+    // The engine holds the buffers, and the intake its source, until they are done with them.
+    await Promise.allSettled([passing, taking]);
+  }
+}
+
+/** Gives `count` buffers in turn, over and over. */
+export function rotating(count: number): (length: number) => Uint8Array {
+  const buffers: Uint8Array[] = [];
+  let turn = 0;
+  return (length) => {
+    const i = turn++ % count;
+    let buffer = buffers[i];
+    if (buffer === undefined || buffer.length < length) {
+      buffer = Buffer.allocUnsafeSlow(length);
+      buffers[i] = buffer;
+    }
+    return buffer.subarray(0, length);
+  };
+}
+
+function ignore(): void {}
