@@ -1,0 +1,530 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { compileArn, compilePattern } from "../lib/access/pattern.ts";
+import {
+  accessDenied,
+  compilePolicy,
+  decide,
+  defaultKeyPolicy,
+  LONGEST_POLICY,
+  lockoutCheck,
+  type Principal,
+  parsePrincipal,
+} from "../lib/access.ts";
+import { MalformedPolicyDocumentException } from "../lib/errors.ts";
+import json from "./vectors/access.json" with { type: "json" };
+
+interface Case {
+  what: string;
+  principal: string;
+  action: string;
+  resource?: string;
+  keyPolicy?: string;
+  identityPolicies?: string[];
+  allowed: boolean;
+  reason: string;
+  /** The Sid of the statement that decided. */
+  sid?: string;
+  /** The end of what the caller is told. */
+  ending?: string;
+}
+const table = json as unknown as {
+  account: string;
+  key: string;
+  keyPolicies: Record<string, object>;
+  identityPolicies: Record<string, object>;
+  cases: Case[];
+};
+
+const compile = (policy: unknown, kind: "key" | "identity" = "key") =>
+  compilePolicy(JSON.stringify(policy), kind);
+
+function principal(arn: string): Principal {
+  const found = parsePrincipal(arn);
+  if (found === undefined) throw new Error(`no principal: ${arn}`);
+  return found;
+}
+
+function named(policies: Record<string, object>, name: string): object {
+  const policy = policies[name];
+  if (policy === undefined) throw new Error(`no policy '${name}' in access.json`);
+  return policy;
+}
+
+describe("a decision", () => {
+  it.each(table.cases)("$what", (row) => {
+    const request = {
+      principal: principal(row.principal),
+      action: row.action,
+      resource: row.resource ?? table.key,
+      account: table.account,
+      keyPolicy: row.keyPolicy === undefined ? undefined : compile(named(table.keyPolicies, row.keyPolicy)),
+      identityPolicies: row.identityPolicies?.map((name) =>
+        compile(named(table.identityPolicies, name), "identity"),
+      ),
+    };
+    const { allowed, reason, statement } = decide(request);
+    expect({ allowed, reason, sid: statement?.sid }).toEqual({
+      allowed: row.allowed,
+      reason: row.reason,
+      sid: row.sid,
+    });
+    const error = accessDenied(request, { allowed, reason, statement });
+    const told = `User: ${row.principal} is not authorized to perform: ${row.action} on resource: ${request.resource} `;
+    expect(error.name).toBe("AccessDeniedException");
+    expect(error.message.startsWith(told)).toBe(true);
+    if (row.ending !== undefined) expect(error.message).toBe(told + row.ending);
+  });
+
+  it("has a case for each policy of the table, and each reason", () => {
+    const used = new Set(
+      table.cases.flatMap(({ keyPolicy, identityPolicies = [] }) => [keyPolicy, ...identityPolicies]),
+    );
+    for (const name of Object.keys({ ...table.keyPolicies, ...table.identityPolicies }))
+      expect(used).toContain(name);
+    expect(new Set(table.cases.map(({ reason }) => reason)).size).toBe(9);
+  });
+});
+
+describe("whatever the policies", () => {
+  const people = [
+    "arn:aws:iam::111122223333:root",
+    "arn:aws:iam::111122223333:user/bob",
+    "arn:aws:iam::111122223333:role/team/app",
+    "arn:aws:sts::111122223333:assumed-role/app/session",
+    "arn:aws:iam::444455556666:root",
+    "arn:aws:iam::444455556666:role/app",
+    "backup.amazonaws.com",
+  ];
+  const group = (arn: string) => (parsePrincipal(arn)?.type === "Service" ? { Service: arn } : { AWS: arn });
+  const Principal = fc.constantFrom("*", { AWS: "*" }, ...people.map(group));
+  const actions = [
+    "kms:*",
+    "kms:Encrypt",
+    "kms:Decrypt",
+    "kms:*crypt",
+    "kms:?ncrypt",
+    "*",
+    "kms:PutKeyPolicy",
+  ];
+  const resources = ["*", table.key, "arn:aws:kms:*:*:key/*", "arn:aws:kms:us-east-1:111122223333:key/0*"];
+  const some = (values: string[]) =>
+    fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 });
+  const member = (name: string, values: string[]) =>
+    fc.tuple(fc.constantFrom(name, `Not${name}`), some(values)).map(([key, list]) => ({ [key]: list }));
+  const body = (effect: fc.Arbitrary<string>) =>
+    fc
+      .tuple(effect, member("Action", actions), member("Resource", resources))
+      .map(([Effect, action, resource]) => ({ Effect, ...action, ...resource }));
+  const statementOf = (effect: fc.Arbitrary<string>) =>
+    fc.tuple(body(effect), Principal).map(([rest, who]) => ({ ...rest, Principal: who }));
+  const effect = fc.constantFrom("Allow", "Deny");
+  const statements = fc.array(statementOf(effect), { minLength: 1, maxLength: 5 });
+  const identity = fc.array(body(effect), { maxLength: 2 });
+  const question = fc.record({
+    principal: fc.constantFrom(...people.map(principal)),
+    action: fc.constantFrom("kms:Encrypt", "kms:Decrypt", "kms:PutKeyPolicy"),
+    resource: fc.constant(table.key),
+    account: fc.constant(table.account),
+  });
+  type Question = Parameters<typeof decide>[0];
+  const ask = (about: Question, key: object[], own: object[]) =>
+    decide({
+      ...about,
+      keyPolicy: compile({ Statement: key }),
+      identityPolicies: own.length > 0 ? [compile({ Statement: own }, "identity")] : [],
+    });
+
+  it("a deny that takes in the request wins", () => {
+    const everything = { Effect: "Deny", Action: "*", Resource: "*" };
+    fc.assert(
+      fc.property(question, statements, identity, fc.nat(), (about, key, own, place) => {
+        const denied = key.toSpliced(place % (key.length + 1), 0, { ...everything, Principal: "*" });
+        expect(ask(about, denied, own).allowed).toBe(false);
+        expect(ask(about, key, [everything, ...own]).allowed).toBe(false);
+      }),
+    );
+  });
+
+  it("the order of statements does not matter", () => {
+    const shuffled = statements.chain((key) =>
+      fc.tuple(fc.constant(key), fc.shuffledSubarray(key, { minLength: key.length })),
+    );
+    fc.assert(
+      fc.property(question, shuffled, identity, (about, [key, other], own) => {
+        const { allowed, reason } = ask(about, key, own);
+        expect(ask(about, other, own.toReversed())).toMatchObject({ allowed, reason });
+      }),
+    );
+  });
+
+  it("one more Allow never takes away, one more Deny never gives", () => {
+    const one = (value: string) => statementOf(fc.constant(value));
+    fc.assert(
+      fc.property(
+        question,
+        statements,
+        identity,
+        one("Allow"),
+        one("Deny"),
+        (about, key, own, allow, deny) => {
+          const before = ask(about, key, own).allowed;
+          const { Principal: _allowed, ...ownAllow } = allow;
+          const { Principal: _denied, ...ownDeny } = deny;
+          if (before) {
+            expect(ask(about, [...key, allow], own).allowed).toBe(true);
+            expect(ask(about, key, [...own, ownAllow]).allowed).toBe(true);
+          } else {
+            expect(ask(about, [...key, deny], own).allowed).toBe(false);
+            expect(ask(about, key, [...own, ownDeny]).allowed).toBe(false);
+          }
+        },
+      ),
+    );
+  });
+
+  it("nothing is allowed without an Allow in the key policy", () => {
+    fc.assert(
+      fc.property(
+        question,
+        fc.array(statementOf(fc.constant("Deny")), { minLength: 1 }),
+        identity,
+        (about, key, own) => {
+          expect(ask(about, key, own).allowed).toBe(false);
+        },
+      ),
+    );
+  });
+});
+
+describe("a pattern", () => {
+  /** The definition, by recursion on both. */
+  function describes(pattern: string, text: string): boolean {
+    if (pattern === "") return text === "";
+    const rest = pattern.slice(1);
+    if (pattern[0] === "*")
+      return describes(rest, text) || (text !== "" && describes(pattern, text.slice(1)));
+    return text !== "" && (pattern[0] === "?" || pattern[0] === text[0]) && describes(rest, text.slice(1));
+  }
+  const word = (letters: string) => fc.string({ unit: fc.constantFrom(...letters), maxLength: 8 });
+
+  it("matches what its definition says", () => {
+    fc.assert(
+      fc.property(word("ab*?"), word("ab"), (pattern, text) => {
+        expect(compilePattern(pattern)(text)).toBe(describes(pattern, text));
+      }),
+      { numRuns: 5000 },
+    );
+    expect(compilePattern("a.c")("abc")).toBe(false);
+    expect(compilePattern("(a+)+$")("aaa")).toBe(false);
+  });
+
+  it("takes no more than linear time in the policy, whatever it is", () => {
+    const arn = `arn:aws:kms:us-east-1:111122223333:alias/${"a".repeat(1900)}`;
+    const patterns = ["*a", "a*", "?*", "*?a", "*a*a", "**", "a*b"].map((part) => part.repeat(8000));
+    for (const end of ["", "b", "*b", "?b"]) {
+      for (const pattern of patterns) {
+        const match = compileArn(`arn:aws:kms:us-east-1:111122223333:alias/${pattern}${end}`);
+        const short = compileArn(`arn:aws:kms:us-east-1:111122223333:alias/${pattern.slice(0, 1800)}${end}`);
+        const start = performance.now();
+        match(arn);
+        short(arn);
+        expect(performance.now() - start).toBeLessThan(200);
+      }
+    }
+  });
+
+  it("stays within its part of an ARN, save the last", () => {
+    expect(compileArn("arn:aws:kms:*:key/1")("arn:aws:kms:us-east-1:111122223333:key/1")).toBe(false);
+    expect(compileArn("arn:aws:kms:*:*:*")("arn:aws:kms:us-east-1:111122223333:alias/a:b")).toBe(true);
+    expect(compileArn("arn:aws:kms:*:*:key/*")("*")).toBe(false);
+  });
+});
+
+describe("a principal", () => {
+  it.each([
+    ["arn:aws:iam::111122223333:root", "Account"],
+    ["arn:aws:iam::111122223333:user/bob", "User"],
+    ["arn:aws:iam::111122223333:user/a/b/bob@example.com", "User"],
+    ["arn:aws:iam::111122223333:role/aws-service-role/x/y", "Role"],
+    ["arn:aws:sts::111122223333:assumed-role/app/i-0123", "AssumedRole"],
+  ])("may be %s", (arn, type) => {
+    expect(parsePrincipal(arn)).toEqual({ arn, account: "111122223333", type });
+  });
+
+  it("may be a service", () => {
+    expect(parsePrincipal("backup.amazonaws.com")).toEqual({
+      arn: "backup.amazonaws.com",
+      account: "",
+      type: "Service",
+    });
+  });
+
+  it.each([
+    "",
+    "*",
+    "bob",
+    "111122223333",
+    "arn:aws:iam::111122223333:user/*",
+    "arn:aws:iam::*:root",
+    "arn:aws:iam::111122223333:user/",
+    "arn:aws:iam::111122223333:group/ops",
+    "arn:aws:iam::1111:root",
+    "arn:aws:iam::111122223333:root/x",
+    "arn:aws:iam::111122223333:root\n",
+    "arn:aws:iam:us-east-1:111122223333:root",
+    "arn:aws:sts::111122223333:assumed-role/app",
+    "arn:aws:sts::111122223333:assumed-role/team/app/session",
+    "backup.amazonaws.com.example.org",
+    "amazonaws.com",
+    `arn:aws:iam::111122223333:user/${"a".repeat(3000)}`,
+  ])("is not %j", (text) => {
+    expect(parsePrincipal(text)).toBeUndefined();
+  });
+});
+
+describe("a policy that is not to be evaluated as written", () => {
+  const statement = { Effect: "Allow", Principal: "*", Action: "kms:*", Resource: "*" };
+  const without = (name: keyof typeof statement) => ({ ...statement, [name]: undefined });
+  const one = (changes: object) => ({ Statement: [{ ...statement, ...changes }] });
+  const aws = (AWS: unknown) => one({ Principal: { AWS } });
+
+  function refusal(text: string, kind: "key" | "identity" = "key"): string {
+    try {
+      compilePolicy(text, kind);
+    } catch (error) {
+      expect(error).toBeInstanceOf(MalformedPolicyDocumentException);
+      return (error as Error).message;
+    }
+    return "accepted";
+  }
+
+  it.each<[unknown, string]>([
+    [null, "the policy: must be an object"],
+    [[], "the policy: must be an object"],
+    ["*", "the policy: must be an object"],
+    [{}, "Statement: there must be at least one statement"],
+    [{ Statement: [] }, "Statement: there must be at least one statement"],
+    [{ Statement: "x" }, "Statement[0]: must be an object"],
+    [{ Statement: [statement, null] }, "Statement[1]: must be an object"],
+    [{ Statement: statement, Statements: [] }, "Statements: is no member of a policy"],
+    [{ version: "2012-10-17", Statement: statement }, "version: is no member of a policy"],
+    [
+      { Version: "2012-10-18", Statement: statement },
+      'Version: "2012-10-18" is neither "2012-10-17" nor "2008-10-17"',
+    ],
+    [{ Version: null, Statement: statement }, 'Version: null is neither "2012-10-17" nor "2008-10-17"'],
+    [{ Id: 7, Statement: statement }, "Id: must be a string"],
+    [one({ Sid: 7 }), "Statement[0].Sid: must be a string"],
+    [one({ Effect: "allow" }), 'Statement[0].Effect: "allow" is neither "Allow" nor "Deny"'],
+    [{ Statement: without("Effect") }, 'Statement[0].Effect: nothing is neither "Allow" nor "Deny"'],
+    [{ Statement: without("Principal") }, "Statement[0].Principal: is missing"],
+    [{ Statement: without("Action") }, "Statement[0]: there must be either Action or NotAction"],
+    [{ Statement: without("Resource") }, "Statement[0]: there must be either Resource or NotResource"],
+    [one({ NotAction: "kms:Encrypt" }), "Statement[0]: there must be either Action or NotAction"],
+    [one({ NotResource: "*" }), "Statement[0]: there must be either Resource or NotResource"],
+    [one({ Actions: "kms:*" }), "Statement[0].Actions: is no member of a statement"],
+    [
+      one({ Condition: { Bool: { "aws:SecureTransport": "true" } } }),
+      "Statement[0].Condition: conditions are not served yet",
+    ],
+    [one({ Condition: {} }), "Statement[0].Condition: conditions are not served yet"],
+    [
+      { Statement: { ...without("Principal"), NotPrincipal: "*" } },
+      "Statement[0].NotPrincipal: NotPrincipal is not served yet",
+    ],
+    [one({ Action: [] }), "Statement[0].Action: is empty"],
+    [one({ Action: 7 }), "Statement[0].Action: must be a string"],
+    [one({ Action: ["kms:Encrypt", null] }), "Statement[0].Action[1]: must be a string"],
+    [
+      one({ Action: "Encrypt" }),
+      'Statement[0].Action: "Encrypt" is no action; write "kms:" and a name, or "kms:*"',
+    ],
+    [
+      one({ Action: "k*:Encrypt" }),
+      'Statement[0].Action: "k*:Encrypt" is no action; write "kms:" and a name, or "kms:*"',
+    ],
+    [
+      one({ Action: "kns:Encrypt" }),
+      'Statement[0].Action: "kns:Encrypt" is an action of another service; a key policy names those of kms',
+    ],
+    [one({ Resource: "key/1" }), 'Statement[0].Resource: "key/1" is neither "*" nor an ARN'],
+    [
+      one({ Resource: ["*", "arn:aws:kms:*"] }),
+      'Statement[0].Resource[1]: "arn:aws:kms:*" is neither "*" nor an ARN',
+    ],
+    [
+      one({ Resource: "arn:aws:kms:us-east-1:1:key/${aws:username}" }),
+      "Statement[0].Resource: policy variables are not served yet",
+    ],
+    [one({ Principal: [] }), "Statement[0].Principal: must be an object"],
+    [one({ Principal: {} }), "Statement[0].Principal: names nobody"],
+    [
+      one({ Principal: "111122223333" }),
+      'Statement[0].Principal: "111122223333" must be "*", or stand in an object: {"AWS": "111122223333"}',
+    ],
+    [
+      one({ Principal: { Federated: "x" } }),
+      'Statement[0].Principal.Federated: only "AWS" and "Service" principals are served',
+    ],
+    [
+      one({ Principal: { aws: "*" } }),
+      'Statement[0].Principal.aws: only "AWS" and "Service" principals are served',
+    ],
+    [
+      one({ Principal: { Service: "*" } }),
+      'Statement[0].Principal.Service: "*" is not the name of a service, such as "backup.amazonaws.com"',
+    ],
+    [aws([]), "Statement[0].Principal.AWS: is empty"],
+    [aws(["*", 1]), "Statement[0].Principal.AWS[1]: must be a string"],
+    [
+      aws("bob"),
+      'Statement[0].Principal.AWS: "bob" is no account, nor the ARN of a root, user, role or role session',
+    ],
+    [
+      aws("arn:aws:iam::111122223333:role/*"),
+      'Statement[0].Principal.AWS: "arn:aws:iam::111122223333:role/*" is no account, nor the ARN of a root, user, role or role session',
+    ],
+    [
+      aws("backup.amazonaws.com"),
+      'Statement[0].Principal.AWS: "backup.amazonaws.com" is no account, nor the ARN of a root, user, role or role session',
+    ],
+    [
+      {
+        Statement: [
+          { ...statement, Sid: "a" },
+          { ...statement, Sid: "b" },
+          { ...statement, Sid: "a" },
+        ],
+      },
+      "Statement[2].Sid: 'a' is the Sid of an earlier statement",
+    ],
+    [
+      one({ Effect: "x".repeat(200) }),
+      `Statement[0].Effect: "${"x".repeat(99)}… is neither "Allow" nor "Deny"`,
+    ],
+  ])("is refused, saying where and what (%#)", (policy, message) => {
+    expect(refusal(JSON.stringify(policy))).toBe(message);
+  });
+
+  it("is refused when it is no JSON, or names a member twice", () => {
+    for (const text of ["", "{", "x", '{"Statement": [],}', "{'Statement': []}"])
+      expect(refusal(text)).toMatch(/^the policy: is not JSON: /);
+    const twice = JSON.stringify(one({})).replace(
+      '"Effect":"Allow"',
+      '"Effect":"Deny","Eff\\u0065ct":"Allow"',
+    );
+    expect(refusal(twice)).toMatch(/the member 'Effect' is there twice, at position \d+$/);
+    expect(refusal(JSON.stringify(one({ Sid: 'a","Sid":"{[,' })))).toBe("accepted");
+    expect(
+      refusal(
+        JSON.stringify({
+          Statement: [
+            { ...statement, Sid: "" },
+            { ...statement, Sid: "" },
+          ],
+        }),
+      ),
+    ).toBe("accepted");
+  });
+
+  it("is refused when it is too long, in bytes", () => {
+    const fitting = JSON.stringify(one({ Sid: "" }));
+    const longest = fitting.replace(
+      '"Sid":""',
+      `"Sid":"${"é".repeat((LONGEST_POLICY - fitting.length) / 2)}"`,
+    );
+    expect(Buffer.byteLength(longest)).toBeGreaterThan(LONGEST_POLICY - 2);
+    expect(refusal(longest)).toBe("accepted");
+    expect(refusal(`${longest}  `)).toMatch(
+      /^the policy: 327\d\d bytes are too many; at most 32768 are allowed$/,
+    );
+  });
+
+  it("names a principal in an identity policy", () => {
+    const { Principal, ...body } = statement;
+    expect(refusal(JSON.stringify({ Statement: body }), "identity")).toBe("accepted");
+    expect(refusal(JSON.stringify({ Statement: { ...body, Principal } }), "identity")).toBe(
+      "Statement[0].Principal: an identity policy names no principal",
+    );
+    expect(refusal(JSON.stringify({ Statement: { ...body, Action: "s3:*" } }), "identity")).toBe("accepted");
+  });
+
+  it("never leads to another error, whatever it is", () => {
+    const members = [
+      ...["Version", "Id", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "NotAction"],
+      ...["NotResource", "Condition", "AWS", "Service", "__proto__", "constructor", "toString"],
+    ];
+    const values = [
+      "*",
+      "Allow",
+      "Deny",
+      "kms:*",
+      "2012-10-17",
+      "111122223333",
+      "${a}",
+      "arn:aws:kms:::",
+      "",
+    ];
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { depthSize: "medium", withCrossShrink: true },
+        fc.constantFrom<unknown>(...values, null, 7, true),
+        fc.string(),
+        fc.array(tie("tree"), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom(...members), tie("tree"), { maxKeys: 5 }),
+      ),
+    }));
+    const close = fc.tuple(fc.constantFrom(...members), tree).map(([name, value]) => one({ [name]: value }));
+    const texts = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.json(),
+      fc.oneof(tree, close).map((value) => JSON.stringify(value)),
+      fc.tuple(close, fc.nat(), fc.string({ maxLength: 3 })).map(([value, place, noise]) => {
+        const text = JSON.stringify(value);
+        const at = place % text.length;
+        return text.slice(0, at) + noise + text.slice(at + 1);
+      }),
+    );
+    fc.assert(
+      fc.property(texts, fc.constantFrom("key" as const, "identity" as const), (text, kind) => {
+        expect(typeof refusal(text, kind)).toBe("string");
+      }),
+      { numRuns: 10_000 },
+    );
+    for (const deep of ["[", '{"Statement":']) expect(refusal(deep.repeat(5000))).toMatch(/^the policy: /);
+    expect(refusal("[".repeat(10_000) + "]".repeat(10_000))).toBe("the policy: must be an object");
+  });
+});
+
+describe("the lockout check", () => {
+  const keyPolicy = compile(named(table.keyPolicies, "administrators and users"));
+  const about = { resource: table.key, account: table.account, keyPolicy };
+  const check = (arn: string) => () => lockoutCheck({ ...about, principal: principal(arn) });
+
+  it("lets pass who may change the policy afterwards", () => {
+    expect(check("arn:aws:iam::111122223333:role/admin")).not.toThrow();
+    expect(check("arn:aws:sts::111122223333:assumed-role/admin/alice")).not.toThrow();
+  });
+
+  it.each(["arn:aws:iam::111122223333:role/team/app", "arn:aws:iam::111122223333:root"])(
+    "stops %s",
+    (arn) => {
+      expect(check(arn)).toThrow(
+        expect.objectContaining({
+          name: "MalformedPolicyDocumentException",
+          message: "The new key policy will not allow you to update the key policy in the future.",
+        }),
+      );
+    },
+  );
+});
+
+it("the default key policy leaves the key to its account", () => {
+  const keyPolicy = compilePolicy(defaultKeyPolicy(table.account));
+  const about = { action: "kms:Decrypt", resource: table.key, account: table.account, keyPolicy };
+  const allowed = (arn: string) => decide({ ...about, principal: principal(arn) }).allowed;
+  expect(allowed("arn:aws:iam::111122223333:root")).toBe(true);
+  expect(allowed("arn:aws:iam::111122223333:user/bob")).toBe(false);
+  expect(allowed("arn:aws:iam::444455556666:root")).toBe(false);
+});
