@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { addon } from "../lib/hsm/load.ts";
+import { library, node } from "./child.ts";
 
 // The framed body of an AWS Encryption SDK message, format version 2, written once more with node:crypto from its
 // specification (data-format/message-body.md and message-body-aad.md).
@@ -250,4 +251,42 @@ test("many jobs at the same time", async () => {
     expect(openBody(m, sealed).equals(plaintext)).toBe(true);
   });
   await Promise.all(jobs);
+});
+
+// Runs that never end, so that whatever ends the process or the thread finds the crew at work.
+const endless = `
+  const { addon } = await import(${library("hsm/load")});
+  const input = Buffer.alloc(4096 * 4096);
+  const output = Buffer.alloc(4096 * 4128);
+  const job = { key: Buffer.alloc(32), messageId: Buffer.alloc(32), frameLength: 4096, firstSequence: 1, final: false };
+  const again = () => addon().sealFrames({ ...job, input, output }).then(again);
+  for (let i = 0; i < 4; i++) again();`;
+
+test("a process leaves in the midst of its work", async () => {
+  const exits = Array.from({ length: 5 }, (_, i) =>
+    node(`${endless} setTimeout(() => process.exit(7), ${20 + 7 * i});`, [], { timeout: 20_000 }),
+  );
+  for (const exit of await Promise.allSettled(exits)) {
+    expect(exit).toMatchObject({ status: "rejected", reason: { code: 7, signal: null } });
+  }
+});
+
+test("a worker is terminated in the midst of its work, and the process goes on", async () => {
+  const worker = JSON.stringify(endless);
+  const program = `
+    import { Worker } from "node:worker_threads";
+    for (let i = 0; i < 5; i++) {
+      const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(${worker})));
+      await new Promise((resolve) => setTimeout(resolve, 60 + 7 * i));
+      await worker.terminate();
+    }
+    const { addon } = await import(${library("hsm/load")});
+    const output = Buffer.alloc(41);
+    await addon().sealFrames({
+      key: Buffer.alloc(32), messageId: Buffer.alloc(32), frameLength: 1, firstSequence: 1, final: true,
+      input: Buffer.alloc(1), output,
+    });
+    console.log(output.subarray(0, 8).toString("hex"));`;
+  const { stdout } = await node(program, [], { timeout: 20_000 });
+  expect(stdout).toBe("ffffffff00000001\n");
 });
