@@ -1,0 +1,18 @@
+import type { BatchError } from "../batch.ts";
+import { KmsError } from "../errors.ts";
+import type { NativeKey } from "../hsm.ts";
+
+/** What ciphertexts with the same head are under. */
+export interface Material {
+  readonly native: NativeKey;
+  readonly keyArn: string;
+  readonly materialId: string;
+}
+
+export const isError = (item: Material | BatchError): item is BatchError => "name" in item;
+
+/** Anything but an error of the API's concerns the whole batch, and is thrown on. */
+export function errorOf(error: unknown): BatchError {
+  if (error instanceof KmsError) return { name: error.name, message: error.message };
+  throw error;
+}

@@ -1,0 +1,94 @@
+import type { BatchError } from "../batch.ts";
+import { HEAD_BYTES } from "../ciphertext.ts";
+import { InvalidCiphertextException } from "../errors.ts";
+import type { Hsm, NativeKey } from "../hsm.ts";
+import { openApart } from "./apart.ts";
+import { errorOf, isError, type Material } from "./material.ts";
+import { type Packed, plaintextLength } from "./pack.ts";
+
+export interface Opened {
+  /** The plaintexts, packed: item i has max(0, `lengths[i]` - 86) bytes, also when it failed. */
+  readonly output: Uint8Array;
+  /** For each packed item what it was under, or why it did not open. */
+  readonly items: readonly (Material | BatchError)[];
+}
+
+const SKIPPED = 0xffffffff;
+const forged = errorOf(new InvalidCiphertextException());
+
+/**
+ * Opens all packed entries. `admit` decides once for each head, given the first ciphertext that has it; a
+ * `KmsError` of its is the error of all of them, and anything else ends the batch.
+ */
+export async function openPacked(
+  hsm: Hsm,
+  packed: Packed,
+  admit: (ciphertext: Uint8Array) => Promise<Material>,
+): Promise<Opened> {
+  const { lengths } = packed;
+  const { heads, firsts } = groupByHead(packed);
+  const materials: (Material | BatchError)[] = [];
+  for (const ciphertext of firsts) materials.push(await admit(ciphertext).catch(errorOf));
+  const output = new Uint8Array(lengths.reduce((sum, length) => sum + plaintextLength(length), 0));
+  const authentic = await openHeads(hsm, packed, heads, materials, output);
+  const items: (Material | BatchError)[] = [];
+  for (let i = 0; i < lengths.length; i++) {
+    const material = materials[heads[i] as number] as Material | BatchError;
+    items.push(authentic[i] === 1 || isError(material) ? material : forged);
+  }
+  return { output, items };
+}
+
+/** For each item the number of its head, and the first ciphertext with each. */
+function groupByHead({ input, lengths }: Packed): { heads: Uint32Array; firsts: Uint8Array[] } {
+  const heads = new Uint32Array(lengths.length);
+  const firsts: Uint8Array[] = [];
+  const numbers = new Map<string, number>();
+  const bytes = Buffer.from(input.buffer, input.byteOffset, input.length);
+  let at = 0;
+  let before = -1;
+  for (let i = 0; i < lengths.length; i++) {
+    const length = lengths[i] as number;
+    if (i > 0 && length >= HEAD_BYTES && before >= 0 && sameHead(input, at, before)) {
+      heads[i] = heads[i - 1] as number;
+    } else {
+      const head = bytes.toString("latin1", at, at + Math.min(length, HEAD_BYTES));
+      let number = numbers.get(head);
+      if (number === undefined) {
+        number = firsts.length;
+        numbers.set(head, number);
+        firsts.push(input.subarray(at, at + length));
+      }
+      heads[i] = number;
+    }
+    before = length >= HEAD_BYTES ? at : -1;
+    at += length;
+  }
+  return { heads, firsts };
+}
+
+function sameHead(bytes: Uint8Array, a: number, b: number): boolean {
+  for (let i = 0; i < HEAD_BYTES; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+  return true;
+}
+
+/** One crossing for all; when some key's stored material is damaged, one for each head, so that the others open. */
+async function openHeads(
+  hsm: Hsm,
+  packed: Packed,
+  heads: Uint32Array,
+  materials: (Material | BatchError)[],
+  output: Uint8Array,
+): Promise<Uint8Array> {
+  const { input, lengths, contexts, contextLengths } = packed;
+  const keys: NativeKey[] = [];
+  const places = materials.map((material) => (isError(material) ? SKIPPED : keys.push(material.native) - 1));
+  if (keys.length === 0) return new Uint8Array(lengths.length);
+  const groups = heads.map((head) => places[head] as number);
+  try {
+    return await hsm.openBatch({ keys, groups, input, lengths, contexts, contextLengths, output });
+  } catch (error) {
+    if (keys.length === 1 || (error as { code?: unknown }).code !== "BINDING_MISMATCH") throw error;
+  }
+  return openApart(hsm, packed, heads, materials, output);
+}

@@ -1,0 +1,206 @@
+import { type BatchError, LIMITS } from "../batch.ts";
+import { type EncryptionContext, encodeContext } from "../ciphertext.ts";
+import { ValidationException } from "../errors.ts";
+import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
+import * as shapes from "../shape/kms.ts";
+import { type BlobShape, type StructureShape, structure, validate } from "../shape.ts";
+import { errorOf } from "./material.ts";
+
+/** The entries of a batch as the engine takes them; those with an error are not among them. */
+export interface Packed {
+  /** How many entries the batch has, with or without errors. */
+  readonly count: number;
+  /** One behind the other. */
+  readonly input: Uint8Array;
+  /** A private copy of what the caller gave, to be wiped when it holds plaintext. */
+  readonly copied: boolean;
+  readonly lengths: Uint32Array;
+  /** Canonical contexts: one for all, or one for each packed entry. */
+  readonly contexts: Uint8Array;
+  readonly contextLengths: Uint32Array;
+  /** By the place of the entry in the batch; undefined while there is none. */
+  readonly errors: Map<number, BatchError> | undefined;
+}
+
+/** What entries carry, and what one of them must look like. */
+export interface EntryKind {
+  readonly member: "Plaintext" | "CiphertextBlob";
+  readonly packed: "Plaintexts" | "CiphertextBlobs";
+  readonly blob: BlobShape;
+  readonly entry: StructureShape;
+}
+
+export const plaintexts: EntryKind = {
+  member: "Plaintext",
+  packed: "Plaintexts",
+  blob: shapes.PlaintextType,
+  entry: structure({ Plaintext: shapes.PlaintextType, EncryptionContext: shapes.EncryptionContextType }, [
+    "Plaintext",
+  ]),
+};
+
+export const ciphertexts: EntryKind = {
+  member: "CiphertextBlob",
+  packed: "CiphertextBlobs",
+  blob: shapes.CiphertextType,
+  entry: structure(
+    { CiphertextBlob: shapes.CiphertextType, EncryptionContext: shapes.EncryptionContextType },
+    ["CiphertextBlob"],
+  ),
+};
+
+type Entry = { readonly [member: string]: unknown } | null | undefined;
+
+/**
+ * Copies the entries of an array into one buffer. Runs once for each of up to 100,000 entries on the main thread:
+ * the shape is asked only where a glance does not show that the entry is right.
+ */
+export function packEntries(
+  entries: unknown,
+  kind: EntryKind,
+  forAll: EncryptionContext | undefined,
+): Packed {
+  if (!Array.isArray(entries)) throw new ValidationException("Entries must be an array.");
+  const count = checkCount(entries.length);
+  const { member, blob, entry: shape } = kind;
+  const { min = 0, max = 0 } = blob;
+  const blobs: Uint8Array[] = [];
+  const contexts = new Contexts(encodeContext(forAll));
+  let errors: Map<number, BatchError> | undefined;
+  let size = 0;
+  for (let i = 0; i < count; i++) {
+    const entry = entries[i] as Entry;
+    const bytes = entry?.[member];
+    const context = entry?.EncryptionContext as EncryptionContext | null | undefined;
+    const plain = bytes instanceof Uint8Array && bytes.length >= min && bytes.length <= max;
+    try {
+      if (!plain || !contexts.knows(context)) validate(shape, entry);
+      contexts.add(context);
+    } catch (error) {
+      errors ??= new Map();
+      errors.set(i, errorOf(error));
+      continue;
+    }
+    size += (bytes as Uint8Array).length;
+    blobs.push(bytes as Uint8Array);
+  }
+  checkSize(size);
+  const input = new Uint8Array(size);
+  const lengths = new Uint32Array(blobs.length);
+  let at = 0;
+  for (let i = 0; i < blobs.length; i++) {
+    const bytes = blobs[i] as Uint8Array;
+    input.set(bytes, at);
+    lengths[i] = bytes.length;
+    at += bytes.length;
+  }
+  return { count, input, copied: true, lengths, ...contexts.pack(), errors };
+}
+
+/** Takes a packed buffer as it is. What is wrong with any entry refuses the whole batch. */
+export function takePacked(
+  packed: { readonly [member: string]: unknown },
+  kind: EntryKind,
+  forAll: EncryptionContext | undefined,
+): Packed {
+  const input = packed[kind.packed];
+  const given = packed.Lengths;
+  if (!(input instanceof Uint8Array)) throw new ValidationException(`${kind.packed} must be a Uint8Array.`);
+  if (!(given instanceof Uint32Array)) throw new ValidationException("Lengths must be a Uint32Array.");
+  const count = checkCount(given.length);
+  checkSize(input.length);
+  // The engine goes by these lengths: they must not change under it.
+  const lengths = given.slice();
+  const { min = 0, max = 0 } = kind.blob;
+  let size = 0;
+  for (let i = 0; i < count; i++) {
+    const length = lengths[i] as number;
+    if (length < min || length > max)
+      throw new ValidationException(`Lengths[${i}] is ${length}, and must be from ${min} to ${max}.`);
+    size += length;
+  }
+  if (size !== input.length)
+    throw new ValidationException(
+      `Lengths come to ${size} bytes, and ${kind.packed} has ${input.length}: they must be the same.`,
+    );
+  const contexts = new Contexts(encodeContext(forAll));
+  const own = packed.EncryptionContexts;
+  if (own !== undefined) {
+    if (!Array.isArray(own) || own.length !== count)
+      throw new ValidationException(
+        `EncryptionContexts must be an array with one for each of ${count} entries.`,
+      );
+    for (const context of own) {
+      if (!contexts.knows(context)) validate(shapes.EncryptionContextType, context);
+      contexts.add(context);
+    }
+  }
+  return { count, input, copied: false, lengths, ...contexts.pack(), errors: undefined };
+}
+
+/** The canonical contexts of a batch; encoded once where neighbours share the same object. */
+class Contexts {
+  readonly #forAll: Uint8Array;
+  /** One for each entry so far, once any has its own. */
+  #each: Uint8Array[] | undefined;
+  #added = 0;
+  #last: EncryptionContext | undefined;
+  #lastBytes: Uint8Array;
+
+  constructor(forAll: Uint8Array) {
+    this.#forAll = forAll;
+    this.#lastBytes = forAll;
+  }
+
+  /** Whether this very object was valid a moment ago, or there is none. */
+  knows(context: EncryptionContext | null | undefined): boolean {
+    return context === undefined || context === null || context === this.#last;
+  }
+
+  add(context: EncryptionContext | null | undefined): void {
+    let bytes = this.#forAll;
+    if (context !== undefined && context !== null) {
+      if (context !== this.#last) {
+        this.#lastBytes = encodeContext(context);
+        this.#last = context;
+      }
+      bytes = this.#lastBytes;
+      this.#each ??= new Array(this.#added).fill(this.#forAll);
+    }
+    this.#added++;
+    this.#each?.push(bytes);
+  }
+
+  pack(): { contexts: Uint8Array; contextLengths: Uint32Array } {
+    const each = this.#each;
+    if (each === undefined)
+      return { contexts: this.#forAll, contextLengths: Uint32Array.of(this.#forAll.length) };
+    const size = each.reduce((sum, bytes) => sum + bytes.length, 0);
+    checkSize(size);
+    const contexts = new Uint8Array(size);
+    const contextLengths = new Uint32Array(each.length);
+    let at = 0;
+    for (let i = 0; i < each.length; i++) {
+      const bytes = each[i] as Uint8Array;
+      contexts.set(bytes, at);
+      contextLengths[i] = bytes.length;
+      at += bytes.length;
+    }
+    return { contexts, contextLengths };
+  }
+}
+
+function checkCount(count: number): number {
+  if (count >= 1 && count <= LIMITS.entries) return count;
+  throw new ValidationException(`A batch has 1 to ${LIMITS.entries} entries; this one has ${count}.`);
+}
+
+function checkSize(size: number): void {
+  if (size > LIMITS.bytes)
+    throw new ValidationException(
+      `A batch has at most ${LIMITS.bytes} bytes; this one has ${size}: split it.`,
+    );
+}
+
+/** Of the plaintext in a ciphertext of this length. */
+export const plaintextLength = (length: number) => Math.max(0, length - CIPHERTEXT_OVERHEAD);

@@ -1,0 +1,4 @@
+/** KMS keys: what is told of them, and the material behind them. */
+export { arnOf, describe, type KeyMetadata } from "./keys/metadata.ts";
+export { KeyRing } from "./keys/ring.ts";
+export { checkTags } from "./keys/tags.ts";

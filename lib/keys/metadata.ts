@@ -1,0 +1,41 @@
+import { algorithmOf, type KeySpec, type KeyUsage } from "../algorithms.ts";
+import { keyArn } from "../arn.ts";
+import * as shapes from "../shape/kms.ts";
+import type { Output } from "../shape.ts";
+import type { KeyRow } from "../store.ts";
+
+export type KeyMetadata = Output<typeof shapes.KeyMetadata>;
+
+/** The specs that the deprecated member has a name for. */
+const oldSpecs = new Set<string>(shapes.CustomerMasterKeySpec.enum);
+
+export const arnOf = (key: KeyRow): string => keyArn(key.region, key.account, key.keyId);
+
+/** What DescribeKey and CreateKey tell of a key. Lists that would be empty are left out, as AWS does. */
+export function describe(key: KeyRow): KeyMetadata {
+  const algorithm = algorithmOf(key.keySpec as KeySpec);
+  const metadata: KeyMetadata = {
+    AWSAccountId: key.account,
+    KeyId: key.keyId,
+    Arn: arnOf(key),
+    CreationDate: new Date(key.createdAt),
+    Enabled: key.keyState === "Enabled",
+    Description: key.description,
+    KeyUsage: key.keyUsage as KeyUsage,
+    KeyState: key.keyState as KeyMetadata["KeyState"],
+    Origin: key.origin as KeyMetadata["Origin"],
+    KeyManager: key.keyManager as KeyMetadata["KeyManager"],
+    KeySpec: algorithm.keySpec,
+    MultiRegion: key.multiRegion,
+  };
+  if (oldSpecs.has(key.keySpec))
+    metadata.CustomerMasterKeySpec = key.keySpec as KeyMetadata["CustomerMasterKeySpec"];
+  if (key.keySpec === "SYMMETRIC_DEFAULT") metadata.CurrentKeyMaterialId = key.materialId;
+  if (key.deletionAt !== null) metadata.DeletionDate = new Date(key.deletionAt);
+  if (key.keyUsage === "ENCRYPT_DECRYPT") metadata.EncryptionAlgorithms = [...algorithm.encryptionAlgorithms];
+  if (key.keyUsage === "SIGN_VERIFY") metadata.SigningAlgorithms = [...algorithm.signingAlgorithms];
+  if (key.keyUsage === "GENERATE_VERIFY_MAC") metadata.MacAlgorithms = [...algorithm.macAlgorithms];
+  if (key.keyUsage === "KEY_AGREEMENT")
+    metadata.KeyAgreementAlgorithms = [...algorithm.keyAgreementAlgorithms];
+  return metadata;
+}

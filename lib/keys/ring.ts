@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import { bindingContext, writeHead } from "../ciphertext.ts";
+import type { Hsm, NativeKey } from "../hsm.ts";
+import type { BackingKeyRow, KeyRow, Soon, Store } from "../store.ts";
+
+/** How many backing keys are remembered; each takes a few hundred bytes here and none in the token. */
+const LIMIT = 1 << 18;
+
+interface Named {
+  readonly region: string;
+  readonly keyId: string;
+  readonly native: NativeKey;
+}
+
+/**
+ * The backing keys behind KMS keys: makes new ones in the HSM and names stored ones to it. A named one is
+ * remembered by its material id, which belongs to one blob for ever, so that it keeps its handle in the token
+ * also when the store has dropped the row from its cache.
+ */
+export class KeyRing {
+  readonly #hsm: Hsm;
+  readonly #store: Store;
+  readonly #named = new Map<string, Named>();
+
+  constructor(hsm: Hsm, store: Store) {
+    this.#hsm = hsm;
+    this.#store = store;
+  }
+
+  /** Makes material in the HSM. The row is all there is of it: until that is stored, nothing was made. */
+  async create(
+    key: { region: string; keyId: string; keySpec: string; version: number },
+    createdAt: number,
+  ): Promise<BackingKeyRow> {
+    const { region, keyId, version } = key;
+    const blob = await this.#hsm.generateKey(region, bindingContext(key));
+    return { region, keyId, version, materialId: randomBytes(32).toString("hex"), blob, createdAt };
+  }
+
+  /** The key's material with this id, undefined when it has none such. Does not touch the token. */
+  find(key: KeyRow, materialId: string): Soon<NativeKey | undefined> {
+    const named = this.#named.get(materialId);
+    // A ciphertext may name one key and the material of another.
+    if (named !== undefined && named.keyId === key.keyId && named.region === key.region) return named.native;
+    const row = this.#store.backingKey(key.region, key.keyId, materialId);
+    return row instanceof Promise ? row.then((found) => this.#name(key, found)) : this.#name(key, row);
+  }
+
+  /** The material that the key seals with now. */
+  current(key: KeyRow): Soon<NativeKey> {
+    const found = this.find(key, key.materialId);
+    return found instanceof Promise ? found.then((native) => present(native, key)) : present(found, key);
+  }
+
+  /**
+   * Destroys what this process's sessions hold of keys that the store has no more, whichever process deleted
+   * them.
+   */
+  async forgetDeleted(): Promise<void> {
+    for (const [materialId, { region, keyId, native }] of this.#named) {
+      if ((await this.#store.key(region, keyId)) !== undefined) continue;
+      this.#hsm.forget(native);
+      this.#named.delete(materialId);
+    }
+  }
+
+  #name(key: KeyRow, row: BackingKeyRow | undefined): NativeKey | undefined {
+    if (row === undefined) return undefined;
+    const { region, keyId, materialId, version, blob } = row;
+    const native = this.#hsm.key({
+      domain: region,
+      blob,
+      context: bindingContext({ region, keyId, version, keySpec: key.keySpec }),
+      header: writeHead({ keyId, materialId }),
+    });
+    if (this.#named.size >= LIMIT) this.#dropOlderHalf();
+    this.#named.set(materialId, { region, keyId, native });
+    return native;
+  }
+
+  /** The native keys go with the last request that uses them. */
+  #dropOlderHalf(): void {
+    let excess = LIMIT / 2;
+    for (const materialId of this.#named.keys()) {
+      if (excess-- === 0) break;
+      this.#named.delete(materialId);
+    }
+  }
+}
+
+function present(native: NativeKey | undefined, { keyId, region, materialId }: KeyRow): NativeKey {
+  if (native !== undefined) return native;
+  throw new Error(
+    `the store has key ${keyId} of ${region} without its material ${materialId}: it is damaged`,
+  );
+}

@@ -1,0 +1,147 @@
+import { compilePolicy, type Policy, type Principal, parsePrincipal } from "./access.ts";
+import { rootArn } from "./arn.ts";
+import type {
+  DecryptBatchInput,
+  DecryptBatchOutput,
+  DecryptPackedInput,
+  DecryptPackedOutput,
+  EncryptBatchInput,
+  EncryptBatchOutput,
+  EncryptPackedInput,
+  EncryptPackedOutput,
+} from "./batch.ts";
+import { Envelope } from "./envelope.ts";
+import type { TokenInfo } from "./hsm.ts";
+import { type Deployment, openDeployment } from "./kms/deployment.ts";
+import { type ResponseMetadata, WithMethods } from "./kms/methods.ts";
+import { checkOptions, type KmsOptions } from "./kms/options.ts";
+import { type Caller, Requests } from "./request.ts";
+
+export type { Methods, ResponseMetadata } from "./kms/methods.ts";
+export type { KmsOptions } from "./kms/options.ts";
+
+export interface AsOptions {
+  /**
+   * The caller's identity policies, as JSON; they count where a key policy delegates to the account. Left out,
+   * the account lets the caller use KMS: the program that says `as` vouches for that. None (`[]`) lets it do
+   * only what key policies allow it by name.
+   */
+  policies?: readonly string[];
+}
+
+type Answered<T> = Promise<T & { $metadata: ResponseMetadata }>;
+
+const ANYTHING = compilePolicy(
+  JSON.stringify({
+    Version: "2012-10-17",
+    Statement: { Sid: "vouched for", Effect: "Allow", Action: "kms:*", Resource: "*" },
+  }),
+  "identity",
+);
+
+/**
+ * A key management service, as one caller sees it: one method for each operation of AWS KMS, with the names,
+ * members and errors of `@aws-sdk/client-kms`, so that code moves over by changing its import. Bytes that are given must
+ * stay as they are until the promise settles; all else is copied at once. Rejects with `KmsError`s.
+ */
+export class Kms extends WithMethods implements Caller, AsyncDisposable {
+  readonly #deployment: Deployment;
+  readonly #requests: Requests;
+  #envelope: Envelope | undefined;
+
+  private constructor(deployment: Deployment, principal: Principal, policies: readonly Policy[]) {
+    super();
+    this.#deployment = deployment;
+    this.#requests = new Requests(deployment.service, principal, policies);
+  }
+
+  /**
+   * Opens a deployment, making it on first use; any number of processes may have the same one open. What is
+   * opened acts as the root of the account. Close it in the end.
+   */
+  static async open(options: KmsOptions = {}): Promise<Kms> {
+    const deployment = await openDeployment(checkOptions(options));
+    const { account } = deployment.service;
+    return new Kms(deployment, { arn: rootArn(account), account, type: "Account" }, []);
+  }
+
+  /** The same service for another caller: the ARN of an account's root, a user, a role or a role's session. */
+  as(arn: string, { policies }: AsOptions = {}): Kms {
+    const principal = typeof arn === "string" ? parsePrincipal(arn) : undefined;
+    if (principal === undefined)
+      throw new TypeError(
+        `${JSON.stringify(arn)} is no principal; give an ARN such as "arn:aws:iam::${this.account}:role/app"`,
+      );
+    const compiled = policies?.map((policy) => compilePolicy(policy, "identity")) ?? [ANYTHING];
+    return new Kms(this.#deployment, principal, compiled);
+  }
+
+  /** The ARN of the caller. */
+  get principal(): string {
+    return this.#requests.principal.arn;
+  }
+
+  get account(): string {
+    return this.#deployment.service.account;
+  }
+
+  get region(): string {
+    return this.#deployment.service.region;
+  }
+
+  /** What is known of the token, and how its handles are used. */
+  get hsm(): TokenInfo {
+    return this.#deployment.service.hsm.info();
+  }
+
+  /** Encrypts data of any size under data keys of this caller's. */
+  get envelope(): Envelope {
+    this.#envelope ??= new Envelope(this);
+    return this.#envelope;
+  }
+
+  request(operation: string, input: object = {}): Promise<object> {
+    return this.#requests.request(operation, input);
+  }
+
+  /**
+   * Encrypts up to 100,000 entries of 1 to 4,096 bytes, 256 MiB in all, under one key, with one HSM operation, one
+   * access decision and one audit event. The answer has an entry for each, in order, with its ciphertext or with
+   * the error that concerns it alone. The ciphertexts are views of one buffer: copy one to keep it for long. Each
+   * can be opened alone, by Decrypt.
+   */
+  encryptBatch(input: EncryptBatchInput): Answered<EncryptBatchOutput>;
+  /** The same with all plaintexts in one buffer, one behind the other; the ciphertexts come likewise. */
+  encryptBatch(input: EncryptPackedInput): Answered<EncryptPackedOutput>;
+  encryptBatch(input: object): Promise<never> {
+    return this.request("EncryptBatch", input) as Promise<never>;
+  }
+
+  /**
+   * Decrypts up to 100,000 ciphertexts under any keys, with one access decision for each key. The answer has an
+   * entry for each, in order, with its plaintext or its error; the plaintexts are views of one buffer.
+   */
+  decryptBatch(input: DecryptBatchInput): Answered<DecryptBatchOutput>;
+  /** The same with all ciphertexts in one buffer; a length of 0 marks a plaintext whose error is in `Errors`. */
+  decryptBatch(input: DecryptPackedInput): Answered<DecryptPackedOutput>;
+  decryptBatch(input: object): Promise<never> {
+    return this.request("DecryptBatch", input) as Promise<never>;
+  }
+
+  /** Destroys at once what is due for deletion, as happens by itself every minute; resolves to how many keys. */
+  runDue(): Promise<number> {
+    return this.#deployment.deletion.runDue();
+  }
+
+  /**
+   * Ends the service for all callers that share it: requests under way get their answers, later ones reject. A
+   * second close joins the first.
+   */
+  close(): Promise<void> {
+    return this.#deployment.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Audit } from "../audit.ts";
+import { type Config, DEFAULT_ACCOUNT, DEFAULT_REGION, readConfig, writeConfig } from "../config.ts";
+import { Deletion } from "../deletion.ts";
+import { Hsm, type HsmOptions, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
+import { KeyRing } from "../keys.ts";
+import { Markers } from "../marker.ts";
+import { Flight, type Service } from "../request.ts";
+import { openStore, type Store, withLock } from "../store.ts";
+import type { KmsOptions } from "./options.ts";
+
+/** The label of the token's key that signs the heads of the audit log. */
+const AUDIT_KEY = "keystead audit";
+
+/** The rooms of one deployment, open; what `Kms` objects share. */
+export class Deployment {
+  readonly service: Service;
+  readonly deletion: Deletion;
+  #closing: Promise<void> | undefined;
+
+  constructor(service: Service, deletion: Deletion) {
+    this.service = service;
+    this.deletion = deletion;
+  }
+
+  /** Lets nothing more in, waits for what is under way, and lets go of everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { flight, audit, hsm, store } = this.service;
+    await Promise.all([flight.close(), this.deletion.close()]);
+    await closeAll([audit, hsm, store]);
+  }
+}
+
+/** Closes each in order, also when one before it fails; then rejects with the first failure. */
+async function closeAll(rooms: { close(): Promise<void> }[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const room of rooms) await room.close().catch((error) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+/**
+ * Opens a deployment, making what is missing of it. Others may open the same directory at the same time: they
+ * wait for each other, and whoever comes first makes it. A crash leaves nothing that the next opening does not
+ * complete.
+ */
+export async function openDeployment(options: KmsOptions & { directory: string }): Promise<Deployment> {
+  const { directory } = options;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  return withLock(directory, async () => {
+    const opened: { close(): Promise<void> }[] = [];
+    const track = <Room extends { close(): Promise<void> }>(room: Room): Room => {
+      opened.unshift(room);
+      return room;
+    };
+    try {
+      const { region, account, token } = await configure(options);
+      const { file = join(directory, "keystead.db"), cachedRows } = options.store ?? {};
+      const store = track(await openStore({ file, cachedRows }));
+      const hsm = track(await Hsm.open(token));
+      await openDomain(hsm, store, region);
+      const signer = await openSigner(hsm, store);
+      await syncSoftHsm(directory);
+      const audit = track(await openAudit(options, signer, store));
+      const { clock = Date.now } = options;
+      const keys = new KeyRing(hsm, store);
+      const markers = new Markers(await markerSecret(store));
+      const service = { region, account, clock, store, hsm, audit, keys, markers, flight: new Flight() };
+      return new Deployment(service, new Deletion(service, options.deletion));
+    } catch (error) {
+      await closeAll(opened).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+interface Settings {
+  region: string;
+  account: string;
+  token: HsmOptions;
+}
+
+/** What the options say, else keystead.json, else the defaults; the first opening writes keystead.json. */
+async function configure(options: KmsOptions & { directory: string }): Promise<Settings> {
+  const { directory } = options;
+  const found = await readConfig(directory);
+  const region = options.region ?? found?.region ?? DEFAULT_REGION;
+  const account = options.account ?? found?.account ?? DEFAULT_ACCOUNT;
+  const token = await tokenOf(options, found);
+  if (found === undefined) {
+    const { module, token: label, pin } = options.hsm ?? {};
+    const kept = typeof pin === "object" && !(pin instanceof Uint8Array) ? pin : undefined;
+    const hsm = module === undefined ? undefined : { module, token: label, pin: kept };
+    await writeConfig(directory, { region, account, hsm });
+  }
+  return { region, account, token };
+}
+
+async function tokenOf(
+  { directory, hsm = {} }: KmsOptions & { directory: string },
+  found: Config | undefined,
+): Promise<HsmOptions> {
+  const module = hsm.module ?? found?.hsm?.module;
+  if (module === undefined) return { ...(await provisionSoftHsm(directory)), ...defined(hsm) };
+  const pin = hsm.pin ?? found?.hsm?.pin;
+  if (pin === undefined)
+    throw new TypeError(
+      `hsm.pin is missing: give the user PIN of the token of ${module}, as { file: PATH } or { env: NAME }`,
+    );
+  return { token: found?.hsm?.token, ...defined(hsm), module, pin };
+}
+
+const defined = <T extends object>(value: T) =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
+
+/** A domain key that the store counts on is never made anew: what it has wrapped would be lost unnoticed. */
+async function openDomain(hsm: Hsm, store: Store, region: string): Promise<void> {
+  const name = `domain ${region}`;
+  const made = (await store.meta(name)) !== undefined;
+  await hsm.openDomain(region, !made);
+  if (!made) await store.apply([{ put: "meta", name, value: "made" }]);
+}
+
+async function openSigner(hsm: Hsm, store: Store): Promise<Signer> {
+  const name = "audit key";
+  const known = await store.meta(name);
+  const signer = await hsm.signer(AUDIT_KEY, known === undefined);
+  const publicKey = Buffer.from(signer.publicKey).toString("base64");
+  if (known === undefined) await store.apply([{ put: "meta", name, value: publicKey }]);
+  else if (known !== publicKey)
+    throw new Error(`the token's key '${AUDIT_KEY}' is another than the one that this database knows`);
+  return signer;
+}
+
+function openAudit(
+  { directory, audit = {}, clock }: KmsOptions & { directory: string },
+  signer: Signer,
+  store: Store,
+): Promise<Audit> {
+  return Audit.open({
+    ...audit,
+    directory: audit.directory ?? join(directory, "audit"),
+    clock,
+    signer,
+    keepHead: (row) => store.apply([{ put: "auditHead", row }]),
+  });
+}
+
+async function markerSecret(store: Store): Promise<Uint8Array> {
+  const name = "marker secret";
+  let secret = await store.meta(name);
+  if (secret === undefined) {
+    secret = randomBytes(32).toString("hex");
+    await store.apply([{ put: "meta", name, value: secret }]);
+  }
+  return Buffer.from(secret, "hex");
+}

@@ -1,0 +1,102 @@
+import { isAbsolute, resolve } from "node:path";
+import { checkAccount, checkRegion, DEFAULT_DIRECTORY } from "../config.ts";
+import type { DeletionOptions } from "../deletion.ts";
+import type { HsmOptions, PinSource } from "../hsm.ts";
+
+/** Every member has a default that serves a laptop: all lies in `directory`, and is made there on first use. */
+export interface KmsOptions {
+  /** Where the embedded deployment lies; "./.keystead". */
+  directory?: string;
+  /** The Region that is served; that of the directory's keystead.json, else "us-east-1". */
+  region?: string;
+  /** The account whose root the opener is, 12 digits; that of keystead.json, else "000000000000". */
+  account?: string;
+  /** The token; that of keystead.json, else a SoftHSM token in the directory. */
+  hsm?: Partial<Omit<HsmOptions, "pin">> & { pin?: PinSource };
+  store?: {
+    /** The SQLite database; DIRECTORY/keystead.db. */
+    file?: string;
+    /** How many rows of each kind are kept in memory. */
+    cachedRows?: number;
+  };
+  audit?: {
+    /** Where the trail is written; DIRECTORY/audit. */
+    directory?: string;
+    /** Bytes after which a file is followed by the next. */
+    rotateAt?: number;
+    /** Milliseconds between signed heads while events come in. */
+    headInterval?: number;
+    /** Named in the events. */
+    userAgent?: string;
+  };
+  /** Milliseconds since the epoch; Date.now. */
+  clock?: () => number;
+  /** How the keys that are due for deletion are looked for. */
+  deletion?: DeletionOptions;
+}
+
+const known: Readonly<Record<keyof KmsOptions, string>> = {
+  directory: "a path",
+  region: "a Region",
+  account: "an account",
+  hsm: "{ module, token, pin }",
+  store: "{ file }",
+  audit: "{ directory }",
+  clock: "a function that gives milliseconds",
+  deletion: "{ interval }",
+};
+const members = {
+  hsm: ["module", "environment", "token", "pin", "handles", "sessions"],
+  store: ["file", "cachedRows"],
+  audit: ["directory", "rotateAt", "headInterval", "userAgent"],
+  deletion: ["interval", "timer"],
+} as const;
+const texts = ["hsm.module", "hsm.token", "store.file", "audit.directory", "audit.userAgent"];
+const counts = [
+  "hsm.handles",
+  "store.cachedRows",
+  "audit.rotateAt",
+  "audit.headInterval",
+  "deletion.interval",
+];
+
+/** Throws a TypeError for what no deployment can be opened with; a misspelt option is not ignored. */
+export function checkOptions(options: unknown): KmsOptions & { directory: string } {
+  if (typeof options !== "object" || options === null)
+    throw new TypeError("Kms.open takes an object of options, or nothing");
+  refuseUnknown(options, Object.keys(known), "");
+  const { directory = DEFAULT_DIRECTORY, region, account, clock } = options as KmsOptions;
+  if (typeof directory !== "string" || directory === "") throw new TypeError("directory must be a path");
+  if (region !== undefined) checkRegion(region, "region");
+  if (account !== undefined) checkAccount(account, "account");
+  if (clock !== undefined && typeof clock !== "function") throw new TypeError(`clock must be ${known.clock}`);
+  for (const [name, allowed] of Object.entries(members)) {
+    const part: unknown = options[name as keyof object];
+    if (part === undefined) continue;
+    if (typeof part !== "object" || part === null)
+      throw new TypeError(`${name} must be an object such as ${known[name as keyof KmsOptions]}`);
+    refuseUnknown(part, allowed, `${name}.`);
+    for (const [member, value] of Object.entries(part)) checkMember(`${name}.${member}`, value);
+  }
+  return { ...options, directory: resolve(directory) };
+}
+
+/** Paths are those of the working directory at the time of opening. */
+export const absolute = (path: string) => (isAbsolute(path) ? path : resolve(path));
+
+function refuseUnknown(value: object, allowed: readonly string[], prefix: string): void {
+  for (const name of Object.keys(value)) {
+    if (!allowed.includes(name))
+      throw new TypeError(`there is no option ${prefix}${name}; known are ${allowed.join(", ")}`);
+  }
+}
+
+function checkMember(name: string, value: unknown): void {
+  if (value === undefined) return;
+  if (texts.includes(name) && (typeof value !== "string" || value === ""))
+    throw new TypeError(`${name} must be a text that is not empty`);
+  if (counts.includes(name) && (!Number.isSafeInteger(value) || (value as number) < 1))
+    throw new TypeError(`${name} must be a whole number from 1`);
+  if (name === "hsm.sessions" && (!Number.isSafeInteger(value) || (value as number) < 0))
+    throw new TypeError(`${name} must be a whole number from 0; 0 lets the token's limits decide`);
+}

@@ -1,0 +1,202 @@
+import type { Principal } from "./access.ts";
+import type { KeyUsage } from "./algorithms.ts";
+import type * as errors from "./errors.ts";
+import {
+  disabled,
+  dryRun,
+  KMSInvalidStateException,
+  type KmsError,
+  notPendingDeletion,
+  pendingDeletion,
+  pendingImport,
+  UnsupportedOperationException,
+  ValidationException,
+} from "./errors.ts";
+import type { Hsm } from "./hsm.ts";
+import type { KeyRing } from "./keys.ts";
+import type { Markers } from "./marker.ts";
+import type { Output, StructureShape, Valid } from "./shape.ts";
+import type { Change, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
+
+/** The names of the error classes, as the table gives them. */
+export type ErrorName = Extract<keyof typeof errors, `${string}Exception`>;
+
+/** What a key in a state means to an operation: nothing when it may go on, else the error. */
+export type StateRule = Readonly<Record<string, ((arn: string) => KmsError) | "ok">>;
+
+/** The rows of the table of key states; a state that a rule does not name is refused. */
+export const states = {
+  using: {
+    Enabled: "ok",
+    Disabled: disabled,
+    PendingDeletion: pendingDeletion,
+    PendingImport: pendingImport,
+  },
+  reading: { Enabled: "ok", Disabled: "ok", PendingDeletion: "ok", PendingImport: "ok" },
+  editing: { Enabled: "ok", Disabled: "ok", PendingDeletion: pendingDeletion, PendingImport: "ok" },
+  switching: {
+    Enabled: "ok",
+    Disabled: "ok",
+    PendingDeletion: pendingDeletion,
+    PendingImport: pendingImport,
+  },
+  rescuing: {
+    Enabled: notPendingDeletion,
+    Disabled: notPendingDeletion,
+    PendingDeletion: "ok",
+    PendingImport: notPendingDeletion,
+  },
+} as const satisfies Record<string, StateRule>;
+
+/** Throws when a key in this state is refused. */
+export function checkState(rule: StateRule, state: string, arn: string): void {
+  const outcome = Object.hasOwn(rule, state) ? rule[state] : undefined;
+  if (outcome === "ok") return;
+  throw outcome?.(arn) ?? new KMSInvalidStateException(`${arn} is in the state ${state}.`);
+}
+
+/** What it takes to be let at a key. */
+export interface Admission {
+  /** The IAM action, e.g. "kms:Encrypt". */
+  readonly action: string;
+  /** Whether an alias may stand for the key. */
+  readonly aliases: boolean;
+  readonly states: StateRule;
+  /** The usage that the key must have. */
+  readonly usage?: KeyUsage;
+}
+
+/** One request as an operation sees it. All that it lets at is checked, and named in the request's audit event. */
+export interface Request {
+  readonly principal: Principal;
+  readonly region: string;
+  /** The account that the request is answered in: the caller's own. */
+  readonly account: string;
+  /** Milliseconds; the same throughout the request. */
+  readonly now: number;
+  readonly store: Store;
+  readonly hsm: Hsm;
+  readonly keys: KeyRing;
+  readonly markers: Markers;
+  /** The key that a `KeyId` names: found, the caller allowed, its state and usage fit; else throws. */
+  admit(reference: string, admission: Admission): Soon<KeyRow>;
+  /** The key that a `KeyId` names, if the caller's account owns it; says nothing of what the caller may do. */
+  findOwn(reference: string): Soon<KeyRow>;
+  /** As `admit`, for the key whose id a ciphertext carries. `reference`, when given, must name the same key. */
+  admitCiphertext(
+    ciphertext: Uint8Array,
+    reference: string | undefined,
+    admission: Admission,
+  ): Soon<SealedUnder>;
+  /**
+   * Throws when the policy is malformed or too long, or would lock the caller out of PutKeyPolicy, unless the
+   * check of that is bypassed.
+   */
+  checkPolicy(
+    key: Pick<KeyRow, "region" | "account" | "keyId">,
+    policy: string,
+    bypassLockout: boolean,
+  ): void;
+  /** Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. */
+  authorise(action: string, resource: string): void;
+  /** Adds a fact to the request's audit event. */
+  note(name: string, value: string | number): void;
+}
+
+/** What a ciphertext says it is sealed under; not authenticated until it is opened. */
+export interface SealedUnder {
+  readonly key: KeyRow;
+  readonly materialId: string;
+}
+
+/** An answer, and the changes that must be in the store before it leaves. */
+export interface Decision<O> {
+  readonly output: O;
+  readonly changes: readonly Change[];
+}
+
+/** Which member names the key that an operation is about. */
+export interface KeyRule {
+  readonly member: string;
+  readonly aliases: boolean;
+}
+
+interface Row<N extends string, I extends StructureShape, O extends StructureShape, K> {
+  readonly name: N;
+  readonly input: I;
+  /** Left out where the answer is empty. */
+  readonly output?: O;
+  /** Those that the model names for it. */
+  readonly errors: readonly ErrorName[];
+  /** With `states` and `usage`: what is checked of the key before the operation runs. */
+  readonly key?: K;
+  readonly states?: StateRule;
+  readonly usage?: KeyUsage;
+  /** The IAM action, unless it is `kms:` and the name. */
+  readonly action?: string;
+  /** "*" for what concerns the account as a whole. Without it and without `key`, the operation itself asks. */
+  readonly resource?: "*";
+  /** Members that only the operation itself reads and checks, in place of a shape. */
+  readonly unchecked?: readonly string[];
+  /** It only makes new rows, so that it need not wait for other changes. */
+  readonly independent?: boolean;
+}
+
+/** The key that `key` names, admitted. */
+type Admitted<K> = K extends KeyRule ? KeyRow : undefined;
+type Run<I, R, K> = (request: Request, input: Valid<I>, key: Admitted<K>) => Soon<R>;
+
+/**
+ * One row of the table of operations; families export them and `operations.ts` assembles them. An operation that
+ * only answers has `run`. One that changes the store has `decide`: the request path applies what it decided once
+ * the audit event is durable.
+ */
+type OperationRow<N extends string, I extends StructureShape, O extends StructureShape, K> = Row<N, I, O, K> &
+  (
+    | { readonly run: Run<I, Output<O>, K>; readonly decide?: undefined }
+    | { readonly decide: Run<I, Decision<Output<O>>, K>; readonly run?: undefined }
+  );
+
+export type Operation<
+  N extends string = string,
+  I extends StructureShape = StructureShape,
+  O extends StructureShape = StructureShape,
+  // biome-ignore lint/suspicious/noExplicitAny: a table holds rows of every kind
+  K = any,
+> = OperationRow<N, I, O, K> & { readonly action: string };
+
+export function operation<
+  const N extends string,
+  I extends StructureShape,
+  // biome-ignore lint/complexity/noBannedTypes: the empty answer has no members
+  O extends StructureShape = StructureShape<{}, never>,
+  const K extends KeyRule | undefined = undefined,
+>(row: OperationRow<N, I, O, K>): Operation<N, I, O, K> {
+  return { ...row, action: row.action ?? `kms:${row.name}` };
+}
+
+/** A change of a key's row as it was found: a conflict if it has changed meanwhile. */
+export function updateKey({ region, keyId, revision }: KeyRow, set: KeyChanges): Change {
+  return { update: "key", region, keyId, revision, set };
+}
+
+/** Holds a number to bounds that are narrower than its shape's. `path` is the member's in lower camel case. */
+export function within(path: string, value: number, min: number, max: number): number {
+  if (value >= min && value <= max) return value;
+  const bound = value < min ? `greater than or equal to ${min}` : `less than or equal to ${max}`;
+  throw new ValidationException(
+    `1 validation error detected: Value '${value}' at '${path}' failed to satisfy constraint: ` +
+      `Member must have value ${bound}`,
+  );
+}
+
+/** Ends a dry run, once nothing but the work itself could still fail. */
+export function refuseDryRun(input: { readonly DryRun?: boolean | undefined }): void {
+  if (input.DryRun) throw dryRun();
+}
+
+/** Answers sealed for an attested enclave come with a later version. */
+export function refuseRecipient(input: { readonly Recipient?: object | undefined }): void {
+  if (input.Recipient !== undefined)
+    throw new UnsupportedOperationException("Recipient is not offered here: leave it out.");
+}

@@ -1,0 +1,34 @@
+import type { Operation } from "./operation.ts";
+import * as aliases from "./operations/aliases.ts";
+import * as batches from "./operations/batches.ts";
+import * as dataKeys from "./operations/data-keys.ts";
+import * as encryption from "./operations/encryption.ts";
+import * as keys from "./operations/keys.ts";
+import * as policies from "./operations/policies.ts";
+import * as random from "./operations/random.ts";
+
+/** The operations of AWS KMS that are offered, by their names. */
+export const operations = byName({
+  ...keys,
+  ...aliases,
+  ...policies,
+  ...encryption,
+  ...dataKeys,
+  ...random,
+});
+
+/** Operations of our own. */
+export const extensions = byName({ ...batches });
+
+/** Every row, by its name. */
+export const table: ReadonlyMap<string, Operation> = new Map(
+  Object.entries({ ...operations, ...extensions }) as [string, Operation][],
+);
+
+type Named = { readonly name: string };
+
+/** The rows of the families under the names of the operations, which are those of the exports in capitals. */
+function byName<Rows extends Readonly<Record<string, Named>>>(rows: Rows) {
+  const named = Object.values(rows).map((row) => [row.name, row]);
+  return Object.fromEntries(named) as { [K in keyof Rows as Rows[K]["name"]]: Rows[K] };
+}

@@ -1,0 +1,183 @@
+import { createHash } from "node:crypto";
+import { algorithmOf, type EncryptionAlgorithm, encryptionAlgorithmOf, type KeySpec } from "../algorithms.ts";
+import {
+  type BatchError,
+  ciphertexts,
+  type DecryptedEntry,
+  type EncryptedEntry,
+  isError,
+  type Material,
+  openPacked,
+  type Packed,
+  packEntries,
+  plaintextLength,
+  plaintexts,
+  sealPacked,
+  takePacked,
+} from "../batch.ts";
+import type { EncryptionContext } from "../ciphertext.ts";
+import { InvalidCiphertextException, ValidationException } from "../errors.ts";
+import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
+import { arnOf } from "../keys.ts";
+import { operation, type Request, states } from "../operation.ts";
+import * as shapes from "../shape/kms.ts";
+import { structure } from "../shape.ts";
+import type { KeyRow } from "../store.ts";
+
+const members = {
+  KeyId: shapes.KeyIdType,
+  EncryptionContext: shapes.EncryptionContextType,
+  EncryptionAlgorithm: shapes.EncryptionAlgorithmSpec,
+  GrantTokens: shapes.GrantTokenList,
+};
+/** What the shapes do not describe: entry by entry it would cost more than the sealing. */
+const unchecked = ["Entries", "Plaintexts", "CiphertextBlobs", "Lengths", "EncryptionContexts"];
+
+const failures = [
+  "NotFoundException",
+  "DisabledException",
+  "KeyUnavailableException",
+  "DependencyTimeoutException",
+  "InvalidKeyUsageException",
+  "InvalidGrantTokenException",
+  "KMSInternalException",
+  "KMSInvalidStateException",
+] as const;
+
+export const encryptBatch = operation({
+  name: "EncryptBatch",
+  action: "kms:Encrypt",
+  input: structure(members, ["KeyId"]),
+  unchecked,
+  errors: failures,
+  key: { member: "KeyId", aliases: true },
+  states: states.using,
+  usage: "ENCRYPT_DECRYPT",
+  async run(request, input, key) {
+    const EncryptionAlgorithm = algorithmFor(key, input.EncryptionAlgorithm);
+    const packed = pack(input, plaintexts);
+    note(request, packed, packed.errors?.size ?? 0);
+    const output = await sealPacked(request.hsm, await request.keys.current(key), packed);
+    const answer = { KeyId: arnOf(key), EncryptionAlgorithm };
+    if (packed.copied) return { ...answer, Entries: sealedEntries(packed, output) };
+    return {
+      ...answer,
+      CiphertextBlobs: output,
+      Lengths: packed.lengths.map((n) => n + CIPHERTEXT_OVERHEAD),
+    };
+  },
+});
+
+export const decryptBatch = operation({
+  name: "DecryptBatch",
+  input: structure(members),
+  unchecked,
+  errors: [...failures, "InvalidCiphertextException", "IncorrectKeyException"],
+  async run(request, input) {
+    const packed = pack(input, ciphertexts);
+    const terms = { action: "kms:Decrypt", aliases: true, states: states.using, usage } as const;
+    const admit = async (ciphertext: Uint8Array): Promise<Material> => {
+      const { key, materialId } = await request.admitCiphertext(ciphertext, input.KeyId, terms);
+      algorithmFor(key, input.EncryptionAlgorithm);
+      const native = await request.keys.find(key, materialId);
+      if (native === undefined) throw new InvalidCiphertextException();
+      return { native, keyArn: arnOf(key), materialId };
+    };
+    const { output, items } = await openPacked(request.hsm, packed, admit);
+    const answer = packed.copied ? openedEntries(packed, output, items) : openedPacked(packed, output, items);
+    note(request, packed, answer.failed);
+    return answer.output;
+  },
+});
+
+const usage = "ENCRYPT_DECRYPT";
+
+function algorithmFor(key: KeyRow, name: EncryptionAlgorithm | undefined): EncryptionAlgorithm {
+  return encryptionAlgorithmOf(algorithmOf(key.keySpec as KeySpec), name);
+}
+
+type BatchInput = {
+  readonly EncryptionContext?: EncryptionContext | undefined;
+  readonly [member: string]: unknown;
+};
+
+/** Either the one form or the other. */
+function pack(input: BatchInput, kind: typeof plaintexts): Packed {
+  const { Entries, EncryptionContext } = input;
+  if ((Entries === undefined) === (input[kind.packed] === undefined))
+    throw new ValidationException(`Give either Entries, or ${kind.packed} with Lengths.`);
+  return Entries === undefined
+    ? takePacked(input, kind, EncryptionContext)
+    : packEntries(Entries, kind, EncryptionContext);
+}
+
+/** What a batch's event says in place of its contexts. */
+function note(request: Request, packed: Packed, failed: number): void {
+  request.note("entries", packed.count);
+  request.note("failed", failed);
+  request.note("contextsSha256", createHash("sha256").update(packed.contexts).digest("hex"));
+}
+
+function sealedEntries({ count, lengths, errors }: Packed, output: Uint8Array): EncryptedEntry[] {
+  const entries: EncryptedEntry[] = [];
+  let item = 0;
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    const error = errors?.get(i);
+    if (error !== undefined) {
+      entries.push({ Error: error });
+      continue;
+    }
+    const end = at + (lengths[item++] as number) + CIPHERTEXT_OVERHEAD;
+    entries.push({ CiphertextBlob: output.subarray(at, end) });
+    at = end;
+  }
+  return entries;
+}
+
+type Items = readonly (Material | BatchError)[];
+
+function openedEntries({ count, lengths, errors }: Packed, output: Uint8Array, items: Items) {
+  const Entries: DecryptedEntry[] = [];
+  let item = 0;
+  let at = 0;
+  let failed = 0;
+  for (let i = 0; i < count; i++) {
+    let found = errors?.get(i) as Material | BatchError | undefined;
+    if (found === undefined) {
+      const end = at + plaintextLength(lengths[item] as number);
+      found = items[item++] as Material | BatchError;
+      if (!isError(found)) {
+        const { keyArn: KeyId, materialId: KeyMaterialId } = found;
+        Entries.push({ Plaintext: output.subarray(at, end), KeyId, KeyMaterialId });
+        at = end;
+        continue;
+      }
+      at = end;
+    }
+    failed++;
+    Entries.push({ Error: found as BatchError });
+  }
+  return { output: { Entries }, failed };
+}
+
+/** Moves the plaintexts together over those that failed. */
+function openedPacked({ lengths }: Packed, output: Uint8Array, items: Items) {
+  const Lengths = new Uint32Array(lengths.length);
+  const Errors: { Index: number; Error: BatchError }[] = [];
+  let from = 0;
+  let to = 0;
+  for (let i = 0; i < lengths.length; i++) {
+    const length = plaintextLength(lengths[i] as number);
+    const found = items[i] as Material | BatchError;
+    if (isError(found)) Errors.push({ Index: i, Error: found });
+    else {
+      if (from !== to) output.copyWithin(to, from, from + length);
+      Lengths[i] = length;
+      to += length;
+    }
+    from += length;
+  }
+  output.fill(0, to);
+  return { output: { Plaintexts: output.subarray(0, to), Lengths, Errors }, failed: Errors.length };
+}

@@ -1,0 +1,195 @@
+import { algorithmOf, type EncryptionAlgorithm, encryptionAlgorithmOf, type KeySpec } from "../algorithms.ts";
+import { encodeContext } from "../ciphertext.ts";
+import { InvalidCiphertextException, ValidationException } from "../errors.ts";
+import { arnOf } from "../keys.ts";
+import { operation, type Request, refuseDryRun, refuseRecipient, states } from "../operation.ts";
+import * as shapes from "../shape/kms.ts";
+import { structure } from "../shape.ts";
+import type { KeyRow } from "../store.ts";
+
+const { EncryptionAlgorithmSpec } = shapes;
+
+const using = { states: states.using, usage: "ENCRYPT_DECRYPT", aliases: true } as const;
+
+const failures = [
+  "NotFoundException",
+  "DisabledException",
+  "KeyUnavailableException",
+  "DependencyTimeoutException",
+  "InvalidKeyUsageException",
+  "InvalidGrantTokenException",
+  "KMSInternalException",
+  "KMSInvalidStateException",
+  "DryRunOperationException",
+] as const;
+const openingFailures = [...failures, "InvalidCiphertextException", "IncorrectKeyException"] as const;
+
+export const encrypt = operation({
+  name: "Encrypt",
+  input: structure(
+    {
+      KeyId: shapes.KeyIdType,
+      Plaintext: shapes.PlaintextType,
+      EncryptionContext: shapes.EncryptionContextType,
+      GrantTokens: shapes.GrantTokenList,
+      EncryptionAlgorithm: EncryptionAlgorithmSpec,
+      DryRun: shapes.NullableBooleanType,
+    },
+    ["KeyId", "Plaintext"],
+  ),
+  output: structure({
+    CiphertextBlob: shapes.CiphertextType,
+    KeyId: shapes.KeyIdType,
+    EncryptionAlgorithm: EncryptionAlgorithmSpec,
+  }),
+  errors: failures,
+  key: { member: "KeyId", aliases: true },
+  states: states.using,
+  usage: "ENCRYPT_DECRYPT",
+  async run({ hsm, keys }, input, key) {
+    const algorithm = algorithmFor(key, input.EncryptionAlgorithm);
+    const context = encodeContext(input.EncryptionContext);
+    refuseDryRun(input);
+    const CiphertextBlob = await hsm.seal(await keys.current(key), input.Plaintext, context);
+    return { CiphertextBlob, KeyId: arnOf(key), EncryptionAlgorithm: algorithm };
+  },
+});
+
+export const decrypt = operation({
+  name: "Decrypt",
+  input: structure({
+    CiphertextBlob: shapes.CiphertextType,
+    EncryptionContext: shapes.EncryptionContextType,
+    GrantTokens: shapes.GrantTokenList,
+    KeyId: shapes.KeyIdType,
+    EncryptionAlgorithm: EncryptionAlgorithmSpec,
+    Recipient: shapes.RecipientInfo,
+    DryRun: shapes.NullableBooleanType,
+    DryRunModifiers: shapes.DryRunModifierList,
+  }),
+  output: structure({
+    KeyId: shapes.KeyIdType,
+    Plaintext: shapes.PlaintextType,
+    EncryptionAlgorithm: EncryptionAlgorithmSpec,
+    CiphertextForRecipient: shapes.CiphertextType,
+    KeyMaterialId: shapes.BackingKeyIdType,
+  }),
+  errors: openingFailures,
+  async run(request, input) {
+    refuseRecipient(input);
+    const { key, materialId, algorithm, plaintext } = await open(request, {
+      action: "kms:Decrypt",
+      reference: input.KeyId,
+      ciphertext: input.CiphertextBlob,
+      context: input.EncryptionContext,
+      algorithm: input.EncryptionAlgorithm,
+      dryRun: input,
+    });
+    if (input.DryRun) plaintext.fill(0);
+    refuseDryRun(input);
+    return {
+      KeyId: arnOf(key),
+      Plaintext: plaintext,
+      EncryptionAlgorithm: algorithm,
+      KeyMaterialId: materialId,
+    };
+  },
+});
+
+export const reEncrypt = operation({
+  name: "ReEncrypt",
+  input: structure(
+    {
+      CiphertextBlob: shapes.CiphertextType,
+      SourceEncryptionContext: shapes.EncryptionContextType,
+      SourceKeyId: shapes.KeyIdType,
+      DestinationKeyId: shapes.KeyIdType,
+      DestinationEncryptionContext: shapes.EncryptionContextType,
+      SourceEncryptionAlgorithm: EncryptionAlgorithmSpec,
+      DestinationEncryptionAlgorithm: EncryptionAlgorithmSpec,
+      GrantTokens: shapes.GrantTokenList,
+      DryRun: shapes.NullableBooleanType,
+      DryRunModifiers: shapes.DryRunModifierList,
+    },
+    ["DestinationKeyId"],
+  ),
+  output: structure({
+    CiphertextBlob: shapes.CiphertextType,
+    SourceKeyId: shapes.KeyIdType,
+    KeyId: shapes.KeyIdType,
+    SourceEncryptionAlgorithm: EncryptionAlgorithmSpec,
+    DestinationEncryptionAlgorithm: EncryptionAlgorithmSpec,
+    SourceKeyMaterialId: shapes.BackingKeyIdType,
+    DestinationKeyMaterialId: shapes.BackingKeyIdType,
+  }),
+  errors: openingFailures,
+  async run(request, input) {
+    const { hsm, keys } = request;
+    const target = await request.admit(input.DestinationKeyId, { ...using, action: "kms:ReEncryptTo" });
+    const targetAlgorithm = algorithmFor(target, input.DestinationEncryptionAlgorithm);
+    const targetContext = encodeContext(input.DestinationEncryptionContext);
+    const { key, materialId, algorithm, plaintext } = await open(request, {
+      action: "kms:ReEncryptFrom",
+      reference: input.SourceKeyId,
+      ciphertext: input.CiphertextBlob,
+      context: input.SourceEncryptionContext,
+      algorithm: input.SourceEncryptionAlgorithm,
+      dryRun: input,
+    });
+    try {
+      refuseDryRun(input);
+      return {
+        CiphertextBlob: await hsm.seal(await keys.current(target), plaintext, targetContext),
+        SourceKeyId: arnOf(key),
+        KeyId: arnOf(target),
+        SourceEncryptionAlgorithm: algorithm,
+        DestinationEncryptionAlgorithm: targetAlgorithm,
+        SourceKeyMaterialId: materialId,
+        DestinationKeyMaterialId: target.materialId,
+      };
+    } finally {
+      plaintext.fill(0);
+    }
+  },
+});
+
+function algorithmFor(key: KeyRow, name: EncryptionAlgorithm | undefined): EncryptionAlgorithm {
+  return encryptionAlgorithmOf(algorithmOf(key.keySpec as KeySpec), name);
+}
+
+interface Opening {
+  action: string;
+  reference: string | undefined;
+  ciphertext: Uint8Array | undefined;
+  context: Readonly<Record<string, string>> | undefined;
+  algorithm: EncryptionAlgorithm | undefined;
+  dryRun: DryRun;
+}
+
+interface DryRun {
+  readonly DryRun?: boolean | undefined;
+  readonly DryRunModifiers?: readonly string[] | undefined;
+}
+
+/** Opens a ciphertext under the key that it names; throws `InvalidCiphertextException` when it is not authentic. */
+async function open(request: Request, o: Opening) {
+  const admission = { ...using, action: o.action };
+  if (o.dryRun.DryRun && o.dryRun.DryRunModifiers?.includes("IGNORE_CIPHERTEXT")) {
+    if (o.reference === undefined)
+      throw new ValidationException("A dry run that ignores the ciphertext must name the key.");
+    algorithmFor(await request.admit(o.reference, admission), o.algorithm);
+    refuseDryRun(o.dryRun);
+  }
+  if (o.ciphertext === undefined)
+    throw new ValidationException(
+      "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: " +
+        "Member must not be null",
+    );
+  const { key, materialId } = await request.admitCiphertext(o.ciphertext, o.reference, admission);
+  const algorithm = algorithmFor(key, o.algorithm);
+  const context = encodeContext(o.context);
+  const material = await request.keys.find(key, materialId);
+  const plaintext = material && (await request.hsm.open(material, o.ciphertext, context));
+  if (plaintext === undefined) throw new InvalidCiphertextException();
+  return { key, materialId, algorithm, plaintext };
+}

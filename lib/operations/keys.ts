@@ -1,0 +1,218 @@
+import { randomUUID } from "node:crypto";
+import { defaultKeyPolicy } from "../access.ts";
+import { algorithmOf, usageOf } from "../algorithms.ts";
+import {
+  CustomKeyStoreNotFoundException,
+  LimitExceededException,
+  UnsupportedOperationException,
+  ValidationException,
+} from "../errors.ts";
+import { arnOf, checkTags, describe } from "../keys.ts";
+import { operation, states, updateKey, within } from "../operation.ts";
+import * as shapes from "../shape/kms.ts";
+import { structure } from "../shape.ts";
+
+const DAY = 86_400_000;
+const KEYS_PER_ACCOUNT = 100_000;
+
+const KeyIdRequest = structure({ KeyId: shapes.KeyIdType }, ["KeyId"]);
+const keyId = { member: "KeyId", aliases: false } as const;
+
+export const createKey = operation({
+  name: "CreateKey",
+  input: structure({
+    Policy: shapes.PolicyType,
+    Description: shapes.DescriptionType,
+    KeyUsage: shapes.KeyUsageType,
+    CustomerMasterKeySpec: shapes.CustomerMasterKeySpec,
+    KeySpec: shapes.KeySpec,
+    Origin: shapes.OriginType,
+    CustomKeyStoreId: shapes.CustomKeyStoreIdType,
+    BypassPolicyLockoutSafetyCheck: shapes.BooleanType,
+    Tags: shapes.TagList,
+    MultiRegion: shapes.NullableBooleanType,
+    XksKeyId: shapes.XksKeyIdType,
+  }),
+  output: structure({ KeyMetadata: shapes.KeyMetadata }),
+  errors: [
+    "MalformedPolicyDocumentException",
+    "DependencyTimeoutException",
+    "InvalidArnException",
+    "UnsupportedOperationException",
+    "KMSInternalException",
+    "LimitExceededException",
+    "TagException",
+    "CustomKeyStoreNotFoundException",
+    "CustomKeyStoreInvalidStateException",
+    "CloudHsmClusterInvalidConfigurationException",
+    "XksKeyInvalidConfigurationException",
+    "XksKeyAlreadyInUseException",
+    "XksKeyNotFoundException",
+  ],
+  resource: "*",
+  independent: true,
+  async decide(request, input) {
+    const { region, account, now } = request;
+    if (input.KeySpec && input.CustomerMasterKeySpec)
+      throw new ValidationException(
+        "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
+      );
+    if (input.CustomKeyStoreId)
+      throw new CustomKeyStoreNotFoundException(`Custom key store ${input.CustomKeyStoreId} is not found.`);
+    if (input.Origin && input.Origin !== "AWS_KMS")
+      throw new UnsupportedOperationException(
+        `Origin ${input.Origin} is not offered here. Offered: AWS_KMS.`,
+      );
+    if (input.XksKeyId)
+      throw new UnsupportedOperationException(
+        "XksKeyId is not offered here: there are no external key stores.",
+      );
+    if (input.MultiRegion)
+      throw new UnsupportedOperationException(
+        "MultiRegion keys are not offered here; leave MultiRegion out.",
+      );
+    const algorithm = algorithmOf(input.KeySpec ?? input.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT");
+    const keyUsage = usageOf(algorithm, input.KeyUsage);
+    checkTags(input.Tags ?? []);
+    const policy = input.Policy ?? defaultKeyPolicy(account);
+    const key = { region, account, keyId: randomUUID(), keySpec: algorithm.keySpec };
+    request.checkPolicy(key, policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    if ((await request.store.countKeys(region, account)) >= KEYS_PER_ACCOUNT)
+      throw new LimitExceededException(`This account has ${KEYS_PER_ACCOUNT} keys in ${region}, the limit.`);
+
+    const material = await request.keys.create({ ...key, version: 1 }, now);
+    const row = {
+      ...key,
+      keyUsage,
+      origin: "AWS_KMS",
+      keyManager: "CUSTOMER",
+      keyState: "Enabled",
+      description: input.Description ?? "",
+      policy,
+      createdAt: now,
+      deletionAt: null,
+      multiRegion: false,
+      tags: (input.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
+      materialId: material.materialId,
+    };
+    return {
+      output: { KeyMetadata: describe({ ...row, revision: 1 }) },
+      changes: [
+        { insert: "key", row },
+        { insert: "backingKey", row: material },
+      ],
+    };
+  },
+});
+
+export const describeKey = operation({
+  name: "DescribeKey",
+  input: structure({ KeyId: shapes.KeyIdType, GrantTokens: shapes.GrantTokenList }, ["KeyId"]),
+  output: structure({ KeyMetadata: shapes.KeyMetadata }),
+  errors: ["NotFoundException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException"],
+  key: { member: "KeyId", aliases: true },
+  states: states.reading,
+  run: (_request, _input, key) => ({ KeyMetadata: describe(key) }),
+});
+
+export const listKeys = operation({
+  name: "ListKeys",
+  input: structure({ Limit: shapes.LimitType, Marker: shapes.MarkerType }),
+  output: structure({
+    Keys: shapes.KeyList,
+    NextMarker: shapes.MarkerType,
+    Truncated: shapes.BooleanType,
+  }),
+  errors: ["DependencyTimeoutException", "KMSInternalException", "InvalidMarkerException"],
+  resource: "*",
+  async run({ store, markers, region, account }, input) {
+    const limit = input.Limit ?? 100;
+    const list = `ListKeys ${region} ${account}`;
+    const after = markers.read(list, input.Marker);
+    const rows = await store.listKeys(region, account, { after, limit: limit + 1 });
+    const { page, next } = markers.page(list, rows, limit, (row) => row.keyId);
+    return { Keys: page.map((row) => ({ KeyId: row.keyId, KeyArn: arnOf(row) })), ...next };
+  },
+});
+
+const switching = [
+  "NotFoundException",
+  "InvalidArnException",
+  "DependencyTimeoutException",
+  "KMSInternalException",
+] as const;
+
+export const enableKey = operation({
+  name: "EnableKey",
+  input: KeyIdRequest,
+  errors: [...switching, "LimitExceededException", "KMSInvalidStateException"],
+  key: keyId,
+  states: states.switching,
+  decide: (_request, _input, key) => ({ output: {}, changes: [updateKey(key, { keyState: "Enabled" })] }),
+});
+
+export const disableKey = operation({
+  name: "DisableKey",
+  input: KeyIdRequest,
+  errors: [...switching, "KMSInvalidStateException"],
+  key: keyId,
+  states: states.switching,
+  decide: (_request, _input, key) => ({ output: {}, changes: [updateKey(key, { keyState: "Disabled" })] }),
+});
+
+export const updateKeyDescription = operation({
+  name: "UpdateKeyDescription",
+  input: structure({ KeyId: shapes.KeyIdType, Description: shapes.DescriptionType }, [
+    "KeyId",
+    "Description",
+  ]),
+  errors: [...switching, "KMSInvalidStateException"],
+  key: keyId,
+  states: states.editing,
+  decide: (_request, input, key) => ({
+    output: {},
+    changes: [updateKey(key, { description: input.Description })],
+  }),
+});
+
+export const scheduleKeyDeletion = operation({
+  name: "ScheduleKeyDeletion",
+  input: structure({ KeyId: shapes.KeyIdType, PendingWindowInDays: shapes.PendingWindowInDaysType }, [
+    "KeyId",
+  ]),
+  output: structure({
+    KeyId: shapes.KeyIdType,
+    DeletionDate: shapes.DateType,
+    KeyState: shapes.KeyState,
+    PendingWindowInDays: shapes.PendingWindowInDaysType,
+  }),
+  errors: [...switching, "KMSInvalidStateException"],
+  key: keyId,
+  states: states.editing,
+  decide({ now }, input, key) {
+    const days = within("pendingWindowInDays", input.PendingWindowInDays ?? 30, 7, 30);
+    const deletionAt = now + days * DAY;
+    return {
+      output: {
+        KeyId: arnOf(key),
+        DeletionDate: new Date(deletionAt),
+        KeyState: "PendingDeletion" as const,
+        PendingWindowInDays: days,
+      },
+      changes: [updateKey(key, { keyState: "PendingDeletion", deletionAt })],
+    };
+  },
+});
+
+export const cancelKeyDeletion = operation({
+  name: "CancelKeyDeletion",
+  input: KeyIdRequest,
+  output: structure({ KeyId: shapes.KeyIdType }),
+  errors: [...switching, "KMSInvalidStateException"],
+  key: keyId,
+  states: states.rescuing,
+  decide: (_request, _input, key) => ({
+    output: { KeyId: arnOf(key) },
+    changes: [updateKey(key, { keyState: "Disabled", deletionAt: null })],
+  }),
+});

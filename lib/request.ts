@@ -1,0 +1,179 @@
+import { randomUUID } from "node:crypto";
+import type { Policy, Principal } from "./access.ts";
+import type { Audit } from "./audit.ts";
+import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
+import { failureOf } from "./failure.ts";
+import type { Hsm } from "./hsm.ts";
+import type { KeyRing } from "./keys.ts";
+import type { Markers } from "./marker.ts";
+import type { Operation } from "./operation.ts";
+import { table } from "./operations.ts";
+import { Admission } from "./request/admission.ts";
+import type { Flight } from "./request/flight.ts";
+import { snapshot } from "./request/snapshot.ts";
+import { validate } from "./shape.ts";
+import { type Change, type Store, StoreConflict } from "./store.ts";
+
+/** What envelopes and servers need of whoever they work for. */
+export interface Caller {
+  /** Any operation by its name; resolves to its output, or rejects with a `KmsError`. */
+  request(operation: string, input: object): Promise<object>;
+}
+
+/** What every request to one open deployment stands on. */
+export interface Service {
+  readonly region: string;
+  /** Whose events the trail holds; also answers for callers that have no account of their own. */
+  readonly account: string;
+  readonly clock: () => number;
+  readonly store: Store;
+  readonly hsm: Hsm;
+  readonly audit: Audit;
+  readonly keys: KeyRing;
+  readonly markers: Markers;
+  readonly flight: Flight;
+}
+
+export { Flight } from "./request/flight.ts";
+
+/** How often a change is decided anew when another process has changed the same rows meanwhile. */
+const ATTEMPTS = 4;
+
+interface Outcome {
+  readonly output?: object;
+  readonly changes?: readonly Change[];
+  readonly error?: KmsError;
+}
+
+/**
+ * The one path that every request takes: shape → key → access → state → run → audit → answer. Access comes before
+ * state, as in AWS: whoever may not use a key learns nothing of its state.
+ *
+ * No answer and no error leaves before its event is durable; when it cannot be made so, the answer is a
+ * `KMSInternalException`. An operation that changes the store only decides: the event is recorded first and the
+ * changes are applied after it, in one transaction, so that nothing changes that the trail does not have. Should
+ * they fail to apply, a second event with the same request id says so; after a crash in between, the trail has
+ * the event of a change that was not made, and nobody has its answer.
+ */
+export class Requests implements Caller {
+  readonly principal: Principal;
+  readonly #service: Service;
+  readonly #identityPolicies: readonly Policy[];
+
+  constructor(service: Service, principal: Principal, identityPolicies: readonly Policy[]) {
+    this.#service = service;
+    this.principal = principal;
+    this.#identityPolicies = identityPolicies;
+  }
+
+  async request(name: string, input: object): Promise<object> {
+    const { flight } = this.#service;
+    flight.enter();
+    try {
+      const operation = table.get(name);
+      if (operation === undefined) return await this.#unknown(name);
+      if (operation.run !== undefined) return await this.#answer(operation, input);
+      const change = () => this.#change(operation, input);
+      return await (operation.independent ? change() : flight.inTurn(change));
+    } finally {
+      flight.leave();
+    }
+  }
+
+  async #answer(operation: Operation, input: object): Promise<object> {
+    const request = this.#begin();
+    const outcome = await this.#perform(operation, request, input);
+    await this.#record(operation.name, true, request, outcome);
+    return answer(request, outcome);
+  }
+
+  async #change(operation: Operation, input: object): Promise<object> {
+    const id = randomUUID();
+    for (let attempt = 1; ; attempt++) {
+      const request = this.#begin(id);
+      const outcome = await this.#perform(operation, request, input);
+      await this.#record(operation.name, false, request, outcome);
+      if (outcome.changes === undefined || outcome.changes.length === 0) return answer(request, outcome);
+      try {
+        await this.#service.store.apply(outcome.changes);
+        return answer(request, outcome);
+      } catch (cause) {
+        const error = failureOf(cause, request.resources);
+        await this.#record(operation.name, false, request, { error });
+        if (!(cause instanceof StoreConflict) || attempt === ATTEMPTS) return answer(request, { error });
+      }
+    }
+  }
+
+  /** Never rejects: what goes wrong is the outcome. */
+  async #perform(operation: Operation, request: Admission, input: object): Promise<Outcome> {
+    try {
+      const valid = snapshot(operation, validate(operation.input, input), input);
+      request.input = valid;
+      const admitted = this.#admitted(operation, request, valid);
+      // Most requests reach the HSM's queue in the very turn that they were made in.
+      const key = admitted instanceof Promise ? await admitted : admitted;
+      if (operation.run !== undefined) return { output: await operation.run(request, valid as never, key) };
+      return await operation.decide(request, valid as never, key);
+    } catch (cause) {
+      return { error: failureOf(cause, request.resources) };
+    }
+  }
+
+  #admitted(operation: Operation, request: Admission, input: Readonly<Record<string, unknown>>) {
+    const { key, action, states, usage } = operation;
+    if (key !== undefined && states !== undefined) {
+      const terms = { action, aliases: key.aliases, states, usage };
+      return request.admit(input[key.member] as string, terms);
+    }
+    if (operation.resource !== undefined) request.authorise(action, operation.resource);
+    return undefined;
+  }
+
+  async #unknown(name: string): Promise<object> {
+    const request = this.#begin();
+    const error = new UnknownOperationException(`There is no operation ${JSON.stringify(String(name))}.`);
+    await this.#record("UnknownOperation", true, request, { error });
+    return answer(request, { error });
+  }
+
+  #begin(id: string = randomUUID()): Admission {
+    return new Admission(this.#service, this.principal, this.#identityPolicies, id);
+  }
+
+  async #record(name: string, readOnly: boolean, request: Admission, outcome: Outcome): Promise<void> {
+    const { audit, account, region } = this.#service;
+    const { error } = outcome;
+    try {
+      await audit.record({
+        principal: this.principal,
+        time: request.now,
+        operation: name,
+        region,
+        account,
+        input: request.input,
+        output: outcome.output,
+        requestId: request.id,
+        readOnly,
+        resources: request.resources,
+        error,
+        additional: request.notes,
+      });
+    } catch (cause) {
+      const text = "The request could not be recorded in the audit log, so that it is refused.";
+      const refusal = new KMSInternalException(text, { cause });
+      refusal.$metadata.requestId = request.id;
+      throw refusal;
+    }
+  }
+}
+
+/** The members that every answer and every error of the AWS SDK have besides their own. */
+function answer(request: Admission, { output, error }: Outcome): object {
+  if (error !== undefined) {
+    error.$metadata.requestId = request.id;
+    throw error;
+  }
+  const $metadata = { httpStatusCode: 200, requestId: request.id, attempts: 1, totalRetryDelay: 0 };
+  return Object.assign(output as object, { $metadata });
+}

@@ -1,0 +1,221 @@
+import {
+  type AccessRequest,
+  accessDenied,
+  compilePolicy,
+  decide,
+  lockoutCheck,
+  type Policy,
+  type Principal,
+} from "../access.ts";
+import {
+  aliasArn,
+  type Home,
+  type KeyReference,
+  keyArn,
+  parseKeyOnly,
+  parseKeyReference,
+  referenceNotFound,
+} from "../arn.ts";
+import { readHead } from "../ciphertext.ts";
+import { InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
+import type { Hsm } from "../hsm.ts";
+import { arnOf, type KeyRing } from "../keys.ts";
+import type { Markers } from "../marker.ts";
+import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
+import type { Service } from "../request.ts";
+import type { KeyRow, Soon, Store } from "../store.ts";
+
+/** How many keys and aliases an event names; a batch may be about more, and then says how many. */
+const RESOURCES = 100;
+
+interface Ready {
+  readonly arn: string;
+  readonly policy: Policy;
+}
+
+/** What is derived from a key's row, for as long as the store hands out the same row. */
+const ready = new WeakMap<KeyRow, Ready>();
+/** Most keys share the text of their policy with others. */
+const policies = new Map<string, Policy>();
+const POLICIES = 4096;
+
+/** One request on its way: lets it at keys, and gathers what its audit event will say. */
+export class Admission implements Request {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly region: string;
+  readonly account: string;
+  readonly now: number;
+  readonly store: Store;
+  readonly hsm: Hsm;
+  readonly keys: KeyRing;
+  readonly markers: Markers;
+  /** The input, once it is known to be valid. */
+  input: object | undefined;
+  /** ARNs. */
+  readonly resources: string[] = [];
+  notes: Record<string, string | number> | undefined;
+  readonly #service: Service;
+  readonly #identityPolicies: readonly Policy[];
+  readonly #home: Home;
+
+  constructor(service: Service, principal: Principal, identityPolicies: readonly Policy[], id: string) {
+    this.id = id;
+    this.principal = principal;
+    this.region = service.region;
+    this.account = principal.account === "" ? service.account : principal.account;
+    this.now = service.clock();
+    this.store = service.store;
+    this.hsm = service.hsm;
+    this.keys = service.keys;
+    this.markers = service.markers;
+    this.#service = service;
+    this.#identityPolicies = identityPolicies;
+    this.#home = this;
+  }
+
+  admit(text: string, terms: Terms): Soon<KeyRow> {
+    const reference = this.#read(text, terms.aliases);
+    return then(this.#find(reference), (key) => {
+      if (key !== undefined) return this.#allow(key, terms, nameOf(reference, this.region));
+      // Another account's caller cannot tell a key that is not there from one that is closed to it.
+      if (reference.account !== this.account)
+        throw this.#denied(terms.action, nameOf(reference, this.region), reference.account);
+      throw referenceNotFound(reference, this.region);
+    });
+  }
+
+  findOwn(text: string): Soon<KeyRow> {
+    const reference = this.#read(text, false);
+    return then(this.#find(reference), (key) => {
+      if (key === undefined || key.account !== this.account) throw referenceNotFound(reference, this.region);
+      return key;
+    });
+  }
+
+  admitCiphertext(ciphertext: Uint8Array, text: string | undefined, terms: Terms): Soon<SealedUnder> {
+    const head = readHead(ciphertext);
+    if (text !== undefined)
+      return then(this.admit(text, terms), (key) => {
+        if (head === undefined) throw new InvalidCiphertextException();
+        if (head.keyId === key.keyId) return { key, materialId: head.materialId };
+        return then(this.store.key(this.region, head.keyId), (other) => {
+          throw other === undefined ? new InvalidCiphertextException() : incorrectKey();
+        });
+      });
+    if (head === undefined) throw new InvalidCiphertextException();
+    return then(this.store.key(this.region, head.keyId), (key) => {
+      if (key !== undefined)
+        return { key: this.#allow(key, terms, CIPHERTEXTS_KEY), materialId: head.materialId };
+      if (this.account === this.#service.account) throw new InvalidCiphertextException();
+      throw this.#denied(terms.action, CIPHERTEXTS_KEY, this.#service.account);
+    });
+  }
+
+  checkPolicy(
+    key: Pick<KeyRow, "region" | "account" | "keyId">,
+    policy: string,
+    bypassLockout: boolean,
+  ): void {
+    const keyPolicy = compilePolicy(policy);
+    if (bypassLockout) return;
+    const { principal } = this;
+    const resource = keyArn(key.region, key.account, key.keyId);
+    const identityPolicies = this.#identityPolicies;
+    lockoutCheck({ principal, resource, account: key.account, keyPolicy, identityPolicies });
+  }
+
+  authorise(action: string, resource: string): void {
+    if (resource !== "*") this.#concerns(resource);
+    this.#decide({ action, resource, account: this.account }, resource);
+  }
+
+  note(name: string, value: string | number): void {
+    this.notes ??= {};
+    this.notes[name] = value;
+  }
+
+  #read(text: string, aliases: boolean): KeyReference {
+    if (aliases) return parseKeyReference(text, this.#home);
+    return { type: "key", ...parseKeyOnly(text, this.#home) };
+  }
+
+  #find(reference: KeyReference): Soon<KeyRow | undefined> {
+    const { store, region } = this;
+    const { account } = reference;
+    if (reference.type === "key")
+      return then(store.key(region, reference.keyId), (key) => (key?.account === account ? key : undefined));
+    const alias = store.alias(region, account, reference.name);
+    return then(alias, (row) => row && store.key(region, row.keyId));
+  }
+
+  /** `name` is what the caller called the key by. */
+  #allow(key: KeyRow, terms: Terms, name: string): KeyRow {
+    const { arn, policy } = readyFor(key);
+    this.#concerns(arn);
+    const shown = key.account === this.account ? arn : name;
+    this.#decide({ action: terms.action, resource: arn, account: key.account, keyPolicy: policy }, shown);
+    checkState(terms.states, key.keyState, arn);
+    if (terms.usage !== undefined && terms.usage !== key.keyUsage)
+      throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
+    return key;
+  }
+
+  #decide(about: Omit<AccessRequest, "principal" | "identityPolicies">, shown: string): void {
+    const request = {
+      principal: this.principal,
+      ...about,
+      identityPolicies: this.#identityPolicies,
+    };
+    const decision = decide(request);
+    const { sid } = decision.statement ?? {};
+    this.note("access", sid ? `${decision.reason}: ${sid}` : decision.reason);
+    if (!decision.allowed) throw accessDenied({ ...request, resource: shown }, decision);
+  }
+
+  #denied(action: string, resource: string, account: string) {
+    const request = { principal: this.principal, action, resource, account };
+    this.note("access", "there is no such key");
+    return accessDenied(request, { allowed: false, reason: "no key policy statement allows" });
+  }
+
+  #concerns(arn: string): void {
+    if (this.resources.length < RESOURCES && !this.resources.includes(arn)) this.resources.push(arn);
+  }
+}
+
+/** What a caller of another account is shown of a key that only its ciphertext names. */
+const CIPHERTEXTS_KEY = "the key associated with this ciphertext";
+
+const nameOf = (reference: KeyReference, region: string) =>
+  reference.type === "key"
+    ? keyArn(region, reference.account, reference.keyId)
+    : aliasArn(region, reference.account, reference.name);
+
+function readyFor(key: KeyRow): Ready {
+  let known = ready.get(key);
+  if (known === undefined) {
+    known = { arn: arnOf(key), policy: compiled(key) };
+    ready.set(key, known);
+  }
+  return known;
+}
+
+function compiled(key: KeyRow): Policy {
+  let policy = policies.get(key.policy);
+  if (policy === undefined) {
+    try {
+      policy = compilePolicy(key.policy);
+    } catch (cause) {
+      throw new Error(`the stored policy of ${arnOf(key)} is damaged`, { cause });
+    }
+    if (policies.size >= POLICIES) policies.clear();
+    policies.set(key.policy, policy);
+  }
+  return policy;
+}
+
+/** Goes on at once where the store could answer at once. */
+function then<T, R>(soon: Soon<T>, next: (value: T) => Soon<R>): Soon<R> {
+  return soon instanceof Promise ? soon.then(next) : next(soon);
+}
