@@ -1,6 +1,7 @@
 #include "job.h"
 
 #include "engine/error.h"
+#include "engine/secret.h"
 #include "sink.h"
 
 namespace keystead {
@@ -21,8 +22,12 @@ uint8_t* Job::pin(const Napi::TypedArray& buffer) {
   napi_ref pin;
   if (napi_create_reference(buffer.Env(), buffer, 1, &pin) != napi_ok) throw Napi::Error::New(buffer.Env());
   pins_.push_back(pin);
-  return static_cast<uint8_t*>(buffer.ArrayBuffer().Data()) + buffer.ByteOffset();
+  void* data = nullptr;
+  napi_get_typedarray_info(buffer.Env(), buffer, nullptr, nullptr, &data, nullptr, nullptr);
+  return static_cast<uint8_t*>(data);
 }
+
+void Job::wipe_if_rejected(uint8_t* data, size_t size) { wiped_.emplace_back(data, size); }
 
 void Job::result(Result result) {
   std::lock_guard lock(mutex_);
@@ -39,7 +44,7 @@ bool Job::enter() {
 void Job::leave() {
   std::lock_guard lock(mutex_);
   sink_->leave();
-  if (--visitors_ == 0 && answered_) sink_->deliver(shared_from_this());
+  if (--visitors_ == 0 && answered_) deliver();
 }
 
 void Job::answer(std::exception_ptr error) {
@@ -47,7 +52,15 @@ void Job::answer(std::exception_ptr error) {
   if (answered_) return;
   answered_ = true;
   error_ = std::move(error);
-  if (visitors_ == 0) sink_->deliver(shared_from_this());
+  if (visitors_ == 0) deliver();
+}
+
+void Job::deliver() {
+  if (error_ && !wiped_.empty() && sink_->enter()) {
+    for (auto [data, size] : wiped_) wipe(data, size);
+    sink_->leave();
+  }
+  sink_->deliver(shared_from_this());
 }
 
 void Job::settle(Napi::Env env) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/caller.h"
@@ -31,6 +32,9 @@ class Job : public Caller, public std::enable_shared_from_this<Job> {
   // offset).
   uint8_t* pin(const Napi::TypedArray& buffer);
 
+  // Before the work starts: what is wiped, once nobody is inside any more, when the job is rejected.
+  void wipe_if_rejected(uint8_t* data, size_t size);
+
   // Any thread, before answer(nullptr): what the promise resolves to; runs on the main thread. Default:
   // undefined.
   void result(Result result);
@@ -45,6 +49,8 @@ class Job : public Caller, public std::enable_shared_from_this<Job> {
 
  private:
   friend class Sink;
+  // With the mutex held, answered and without visitors.
+  void deliver();
   // Main thread, in a live environment: settles the promise and lets go of the buffers.
   void settle(Napi::Env env);
 
@@ -56,6 +62,7 @@ class Job : public Caller, public std::enable_shared_from_this<Job> {
   std::vector<napi_ref> pins_;
   std::mutex mutex_;
   Result result_;
+  std::vector<std::pair<uint8_t*, size_t>> wiped_;
   std::exception_ptr error_;
   unsigned visitors_ = 0;
   bool answered_ = false;

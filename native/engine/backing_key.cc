@@ -1,0 +1,95 @@
+#include "engine/backing_key.h"
+
+#include <cstring>
+
+#include "engine/error.h"
+
+namespace keystead {
+
+namespace {
+
+Attributes backing_key_attributes() {
+  Attributes attributes;
+  attributes.number(CKA_CLASS, CKO_SECRET_KEY)
+      .number(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+      .flag(CKA_TOKEN, false)
+      .flag(CKA_PRIVATE, true)
+      .flag(CKA_SENSITIVE, true)
+      .flag(CKA_SIGN, true)
+      .flag(CKA_VERIFY, false)
+      .flag(CKA_ENCRYPT, false)
+      .flag(CKA_DECRYPT, false)
+      .flag(CKA_WRAP, false)
+      .flag(CKA_UNWRAP, false)
+      .flag(CKA_DERIVE, false);
+  return attributes;
+}
+
+// A token that gave less would leave the rest of the key zero.
+void hmac(const Session& session, CK_OBJECT_HANDLE key, const uint8_t* message, size_t size,
+          uint8_t out[32]) {
+  if (session.sign(CKM_SHA256_HMAC, key, message, size, out, 32) != 32) {
+    throw EngineError("HMAC_SIZE", "the token's CKM_SHA256_HMAC gave fewer than 32 bytes");
+  }
+}
+
+Bytes binding_of(const Session& session, const Domain& domain, const uint8_t* unbound, size_t size,
+                 const Bytes& context) {
+  Bytes message = binding_message(unbound, size, context);
+  Bytes binding(kBindingSize);
+  hmac(session, domain.binding, message.data(), message.size(), binding.data());
+  return binding;
+}
+
+bool equal_in_constant_time(const Bytes& a, const Bytes& b) {
+  uint8_t difference = a.size() != b.size();
+  for (size_t i = 0; i < a.size() && i < b.size(); i++) difference |= a[i] ^ b[i];
+  return difference == 0;
+}
+
+}  // namespace
+
+Bytes generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                           const Bytes& context) {
+  // Extractable for as long as it takes to wrap it, and then gone.
+  Attributes attributes = backing_key_attributes();
+  attributes.number(CKA_VALUE_LEN, 32).flag(CKA_EXTRACTABLE, true);
+  Temporary key(session, session.generate(CKM_GENERIC_SECRET_KEY_GEN, attributes));
+  Bytes blob = unbound_blob(domain.generation, session.wrap(key_wrap, domain.wrapping, key));
+  Bytes binding = binding_of(session, domain, blob.data(), blob.size(), context);
+  blob.insert(blob.end(), binding.begin(), binding.end());
+  return blob;
+}
+
+CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                                    const Key& key) {
+  KeyBlob blob = parse_key_blob(key.blob);
+  if (blob.generation != domain.generation) {
+    throw EngineError("DOMAIN_GENERATION", "the key blob is wrapped by generation " +
+                                               std::to_string(blob.generation) + " of domain key " +
+                                               key.domain + ", and the token holds generation " +
+                                               std::to_string(domain.generation));
+  }
+  Bytes binding = binding_of(session, domain, key.blob.data(), key.blob.size() - kBindingSize, key.context);
+  if (!equal_in_constant_time(binding, blob.binding)) {
+    throw EngineError("BINDING_MISMATCH",
+                      "the key blob is not bound to this key: it was changed or belongs to another");
+  }
+  Attributes attributes = backing_key_attributes();
+  // SoftHSM takes attributes in turn, and none after this one.
+  attributes.flag(CKA_EXTRACTABLE, false).flag(CKA_MODIFIABLE, false);
+  return session.unwrap(key_wrap, domain.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes);
+}
+
+Secret<32> derive(const Session& session, CK_OBJECT_HANDLE backing_key, const uint8_t nonce[kNonceSize]) {
+  constexpr char kLabel[] = "Keystead ciphertext v1";  // its final zero is the format's separator
+  uint8_t message[4 + sizeof kLabel + kNonceSize + 4] = {0, 0, 0, 1};
+  memcpy(message + 4, kLabel, sizeof kLabel);
+  memcpy(message + 4 + sizeof kLabel, nonce, kNonceSize);
+  message[sizeof message - 2] = 1;  // 256 bits
+  Secret<32> key;
+  hmac(session, backing_key, message, sizeof message, key.data());
+  return key;
+}
+
+}  // namespace keystead

@@ -1,0 +1,25 @@
+// Backing keys: 256-bit generic secrets that are made in the token and leave it only wrapped and bound.
+#pragma once
+
+#include "engine/domain.h"
+#include "engine/key.h"
+#include "engine/key_blob.h"
+#include "engine/secret.h"
+#include "engine/session.h"
+
+namespace keystead {
+
+// A new key's blob. Its session object is destroyed before this returns.
+Bytes generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                           const Bytes& context);
+
+// A session object: sensitive, not extractable, for C_Sign only. Throws EngineError BINDING_MISMATCH when the
+// blob is not bound to the key's context, DOMAIN_GENERATION when another generation of the domain key wraps
+// it.
+CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                                    const Key& key);
+
+// The key that seals under this nonce (docs/ciphertext.md): one block of SP 800-108's KDF in counter mode.
+Secret<32> derive(const Session& session, CK_OBJECT_HANDLE backing_key, const uint8_t nonce[kNonceSize]);
+
+}  // namespace keystead

@@ -1,0 +1,51 @@
+#include "engine/key_blob.h"
+
+#include <string_view>
+
+#include "engine/bytes.h"
+#include "engine/error.h"
+
+namespace keystead {
+
+namespace {
+
+constexpr uint8_t kVersion = 1;
+constexpr uint8_t kSecret256 = 0;  // kind of material
+constexpr size_t kFixed = 10;      // version, kind, domain generation, size of the wrapped material
+constexpr std::string_view kLabel = "Keystead key blob v1";
+
+}  // namespace
+
+Bytes unbound_blob(uint32_t generation, const Bytes& wrapped) {
+  Bytes blob(kFixed);
+  blob[0] = kVersion;
+  blob[1] = kSecret256;
+  put_be32(&blob[2], generation);
+  put_be32(&blob[6], static_cast<uint32_t>(wrapped.size()));
+  blob.insert(blob.end(), wrapped.begin(), wrapped.end());
+  return blob;
+}
+
+Bytes binding_message(const uint8_t* unbound, size_t size, const Bytes& context) {
+  Bytes message(kLabel.begin(), kLabel.end());
+  message.push_back(0);
+  message.resize(message.size() + 4);
+  put_be32(&message[message.size() - 4], static_cast<uint32_t>(context.size()));
+  message.insert(message.end(), context.begin(), context.end());
+  message.insert(message.end(), unbound, unbound + size);
+  return message;
+}
+
+KeyBlob parse_key_blob(const Bytes& blob) {
+  if (blob.size() < kFixed + kBindingSize) throw EngineError("KEY_BLOB", "the key blob is cut short");
+  if (blob[0] != kVersion || blob[1] != kSecret256) {
+    throw EngineError("KEY_BLOB", "the key blob has a version or kind that this release does not know");
+  }
+  size_t size = get_be32(&blob[6]);
+  if (size != blob.size() - kFixed - kBindingSize)
+    throw EngineError("KEY_BLOB", "the key blob's sizes do not agree");
+  auto wrapped = blob.begin() + kFixed;
+  return {get_be32(&blob[2]), Bytes(wrapped, wrapped + size), Bytes(wrapped + size, blob.end())};
+}
+
+}  // namespace keystead

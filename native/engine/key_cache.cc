@@ -1,0 +1,146 @@
+#include "engine/key_cache.h"
+
+namespace keystead {
+
+namespace {
+
+void destroy_all(const Session& session, const std::vector<CK_OBJECT_HANDLE>& handles) {
+  // A handle that cannot be destroyed any more is gone already.
+  for (CK_OBJECT_HANDLE handle : handles) {
+    session.module().functions().C_DestroyObject(session.handle(), handle);
+  }
+}
+
+}  // namespace
+
+KeyCache::Use KeyCache::use(const Session& session, const std::shared_ptr<const Key>& key) {
+  std::vector<CK_OBJECT_HANDLE> destroy;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (auto found = places_.find(key.get()); found != places_.end()) {
+      Place place = found->second;
+      if (!place->made) {
+        changed_.wait(lock);
+      } else if (place->generation != session.generation()) {
+        place->alive = false;
+        unlist(place);
+      } else {
+        entries_.splice(entries_.begin(), entries_, place);
+        place->uses++;
+        hits_++;
+        return Use(*this, session, place);
+      }
+    } else if (entries_.size() >= limit_) {
+      if (!evict(session, destroy)) changed_.wait(lock);
+    } else {
+      break;
+    }
+  }
+  misses_++;
+  entries_.push_front({.key = key, .owner = session.number(), .generation = session.generation(), .uses = 1});
+  Place place = entries_.begin();
+  places_.emplace(key.get(), place);
+  lock.unlock();
+
+  CK_OBJECT_HANDLE handle = 0;
+  try {
+    destroy_all(session, destroy);
+    handle = make_(session, *key);
+  } catch (...) {
+    lock.lock();
+    place->uses = 0;
+    place->alive = false;
+    unlist(place);
+    throw;
+  }
+  lock.lock();
+  place->handle = handle;
+  place->made = true;
+  changed_.notify_all();
+  return Use(*this, session, place);
+}
+
+bool KeyCache::evict(const Session& session, std::vector<CK_OBJECT_HANDLE>& destroy) {
+  for (Place place = entries_.end(); place != entries_.begin();) {
+    --place;
+    if (place->uses > 0) continue;
+    if (place->alive && place->generation == session.generation()) destroy.push_back(place->handle);
+    place->alive = false;
+    unlist(place);
+    return true;
+  }
+  return false;
+}
+
+// Nobody finds it any more; it goes at once unless somebody uses it or it is left for sweep().
+void KeyCache::unlist(Place place) {
+  if (place->listed) places_.erase(place->key.get());
+  place->listed = false;
+  if (place->uses == 0 && !place->alive) entries_.erase(place);
+  changed_.notify_all();
+}
+
+void KeyCache::release(const Session& session, Place place) {
+  std::vector<CK_OBJECT_HANDLE> destroy;
+  {
+    std::lock_guard lock(mutex_);
+    place->uses--;
+    if (place->uses == 0 && !place->listed) {
+      if (place->alive && place->generation == session.generation()) destroy.push_back(place->handle);
+      entries_.erase(place);
+    }
+    changed_.notify_all();
+  }
+  destroy_all(session, destroy);
+}
+
+void KeyCache::lose(Place place) {
+  std::lock_guard lock(mutex_);
+  place->alive = false;
+  unlist(place);
+}
+
+bool KeyCache::forget(const Key& key) {
+  std::lock_guard lock(mutex_);
+  auto found = places_.find(&key);
+  if (found == places_.end()) return false;
+  bool in_use = found->second->uses > 0;
+  unlist(found->second);
+  return !in_use;
+}
+
+void KeyCache::sweep(const Session& session) {
+  std::vector<CK_OBJECT_HANDLE> destroy;
+  {
+    std::lock_guard lock(mutex_);
+    for (Place place = entries_.begin(); place != entries_.end();) {
+      Place next = std::next(place);
+      if (!place->listed && place->uses == 0) {
+        if (place->alive && place->generation == session.generation()) destroy.push_back(place->handle);
+        entries_.erase(place);
+      }
+      place = next;
+    }
+    changed_.notify_all();
+  }
+  destroy_all(session, destroy);
+}
+
+void KeyCache::lose_session(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  for (Place place = entries_.begin(); place != entries_.end();) {
+    Place next = std::next(place);
+    if (place->made && place->owner == number) {
+      place->alive = false;
+      unlist(place);
+    }
+    place = next;
+  }
+}
+
+size_t KeyCache::open() const {
+  std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+}  // namespace keystead

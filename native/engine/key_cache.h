@@ -1,0 +1,97 @@
+// The handles of backing keys that are on the token at the moment: a bounded LRU cache of session objects.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "engine/key.h"
+#include "engine/session.h"
+
+namespace keystead {
+
+class KeyCache {
+ public:
+  using Make = std::function<CK_OBJECT_HANDLE(const Session&, const Key&)>;
+
+  // At most `limit` objects at a time, made by `make`.
+  KeyCache(size_t limit, Make make) : limit_(limit), make_(std::move(make)) {}
+
+ private:
+  struct Entry {
+    std::shared_ptr<const Key> key;
+    CK_OBJECT_HANDLE handle = 0;
+    uint64_t owner = 0;       // number of the session whose object it is
+    unsigned generation = 0;  // of the module; the handle means nothing in another
+    size_t uses = 0;
+    bool made = false;
+    bool listed = true;  // found by later users; else destroyed after the last use
+    bool alive = true;   // else the token has lost it: nothing to destroy
+  };
+  using Place = std::list<Entry>::iterator;
+
+ public:
+  // A use of a handle: it is not destroyed meanwhile. A thread holds at most one at a time, and only inside a
+  // Stay.
+  class Use {
+   public:
+    Use(KeyCache& cache, const Session& session, Place place)
+        : cache_(cache), session_(session), place_(place) {}
+    ~Use() { cache_.release(session_, place_); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    CK_OBJECT_HANDLE handle() const { return place_->handle; }
+    // The token does not know the handle any more.
+    void lost() { cache_.lose(place_); }
+
+   private:
+    KeyCache& cache_;
+    const Session& session_;
+    Place place_;
+  };
+
+  // Makes the handle when there is none; of several that want it at once, one makes it. Throws what `make`
+  // throws.
+  Use use(const Session& session, const std::shared_ptr<const Key>& key);
+
+  // Any thread, never waits for the token: later uses make the handle anew. True when the old one is left for
+  // sweep().
+  bool forget(const Key& key);
+  // Destroys what forget() left.
+  void sweep(const Session& session);
+  // A session is gone, and its objects with it.
+  void lose_session(uint64_t number);
+
+  size_t open() const;
+  size_t limit() const { return limit_; }
+  uint64_t hits() const { return hits_; }
+  uint64_t misses() const { return misses_; }
+
+ private:
+  struct Hash {
+    size_t operator()(const Key* key) const { return key->hash; }
+  };
+  struct Same {
+    bool operator()(const Key* a, const Key* b) const { return a == b || a->identity == b->identity; }
+  };
+
+  void release(const Session& session, Place place);
+  void lose(Place place);
+  void unlist(Place place);
+  // Takes out one handle that nobody uses, the one used longest ago; false when all are in use.
+  bool evict(const Session& session, std::vector<CK_OBJECT_HANDLE>& destroy);
+
+  const size_t limit_;
+  const Make make_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<Entry> entries_;  // the one used last in front
+  std::unordered_map<const Key*, Place, Hash, Same> places_;
+  std::atomic<uint64_t> hits_ = 0, misses_ = 0;
+};
+
+}  // namespace keystead

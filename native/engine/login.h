@@ -1,0 +1,29 @@
+// The user's login to a token: made once, remade when it was lost, by one thread at a time.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "engine/pin.h"
+#include "engine/session.h"
+
+namespace keystead {
+
+class Login {
+ public:
+  // `token` names the token in errors and in the memory of refused PINs.
+  Login(std::unique_ptr<Pin> pin, std::string token) : pin_(std::move(pin)), token_(std::move(token)) {}
+
+  // Logs in through this session unless its token is logged in already. Throws EngineError PIN_LOCKED or
+  // PIN_FINAL_TRY where another wrong PIN would lock the token or has done so, PIN_REFUSED where this PIN was
+  // refused before; a PIN is sent at most once after that.
+  void ensure(const Session& session, CK_SLOT_ID slot);
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<Pin> pin_;
+  const std::string token_;
+};
+
+}  // namespace keystead

@@ -1,0 +1,64 @@
+#include "engine/mutex.h"
+
+#include <atomic>
+#include <new>
+
+namespace keystead {
+
+namespace {
+
+enum State : uint32_t { kFree, kLocked, kContended };
+using Mutex = std::atomic<uint32_t>;
+
+constexpr int kSpins = 200;
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+CK_RV create(void** mutex) {
+  *mutex = new (std::nothrow) Mutex(kFree);
+  return *mutex ? CKR_OK : CKR_HOST_MEMORY;
+}
+
+CK_RV destroy(void* mutex) {
+  delete static_cast<Mutex*>(mutex);
+  return CKR_OK;
+}
+
+// Source: U. Drepper, "Futexes Are Tricky", mutex 2, with a spin in front. std::atomic::wait is the futex.
+CK_RV lock(void* data) {
+  if (!data) return CKR_MUTEX_BAD;
+  auto& mutex = *static_cast<Mutex*>(data);
+  for (int spin = 0; spin < kSpins; spin++) {
+    uint32_t free = kFree;
+    if (mutex.load(std::memory_order_relaxed) == kFree &&
+        mutex.compare_exchange_weak(free, kLocked, std::memory_order_acquire)) {
+      return CKR_OK;
+    }
+    pause();
+  }
+  while (mutex.exchange(kContended, std::memory_order_acquire) != kFree) {
+    mutex.wait(kContended, std::memory_order_relaxed);
+  }
+  return CKR_OK;
+}
+
+CK_RV unlock(void* data) {
+  if (!data) return CKR_MUTEX_BAD;
+  auto& mutex = *static_cast<Mutex*>(data);
+  if (mutex.exchange(kFree, std::memory_order_release) == kContended) mutex.notify_one();
+  return CKR_OK;
+}
+
+}  // namespace
+
+CK_C_INITIALIZE_ARGS initialize_args_with_mutexes() {
+  return {create, destroy, lock, unlock, CKF_OS_LOCKING_OK, nullptr};
+}
+
+}  // namespace keystead

@@ -1,0 +1,28 @@
+#include "engine/quirks.h"
+
+namespace keystead {
+
+namespace {
+
+constexpr Quirk kQuirks[] = {
+    {"no-fsync", "SoftHSM",
+     "token objects are written without fsync: sync the token's directory after making one"},
+    {"no-oaep-sha256", "SoftHSM", "RSA-OAEP with SHA-1 only"},
+    {"serial-symmetric", "SoftHSM",
+     "symmetric operations share process-wide locks: more lanes make them slower"},
+    {"ec-unwrap-needs-public", "Mozilla Foundation",
+     "unwrapping an EC key needs an extra attribute (CKA_NSS_DB)"},
+    {"usage-not-enforced", "Mozilla Foundation", "attributes that restrict a key's use are not all enforced"},
+};
+
+}  // namespace
+
+std::vector<const Quirk*> quirks_of(const Capabilities& can) {
+  std::vector<const Quirk*> apply;
+  for (const Quirk& quirk : kQuirks) {
+    if (can.maker.starts_with(quirk.maker)) apply.push_back(&quirk);
+  }
+  return apply;
+}
+
+}  // namespace keystead

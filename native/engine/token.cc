@@ -1,0 +1,338 @@
+#include "engine/token.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/backing_key.h"
+#include "engine/error.h"
+#include "engine/key_wrap.h"
+#include "engine/sealing.h"
+#include "engine/trial.h"
+
+namespace keystead {
+
+namespace {
+
+constexpr size_t kMostLanes = 16;
+constexpr unsigned kVagueInARow = 3;
+
+EngineError unavailable(const Module& module) {
+  return {"TOKEN_UNAVAILABLE", module.path() + " has lost its token; connecting again"};
+}
+
+}  // namespace
+
+std::shared_ptr<Token> Token::open(const TokenOptions& options, std::unique_ptr<Pin> pin) {
+  auto module = Module::acquire(options.module, options.environment);
+  auto token = std::make_shared<Token>(std::move(module), options, std::move(pin));
+  token->start(options);
+  return token;
+}
+
+Token::Token(std::shared_ptr<Module> module, const TokenOptions& options, std::unique_ptr<Pin> pin)
+    : module_(*module),
+      share_(std::move(module)),
+      name_(options.name),
+      deadline_(options.deadline),
+      login_(std::move(pin), options.name.label.value_or("") + "/" + options.name.serial.value_or("")),
+      cache_(std::max<size_t>(1, options.handles),
+             [this](const Session& session, const Key& key) { return unwrap(session, key); }) {}
+
+Token::~Token() { module_.part(this); }
+
+void Token::start(const TokenOptions& options) {
+  Stay stay(module_);
+  if (!stay) throw unavailable(module_);
+  slot_ = find_slot(module_, name_);
+  can_ = read_capabilities(module_, slot_);
+  login_session_.emplace(module_, slot_);
+  std::vector<Session> sessions;
+  try {
+    login_.ensure(*login_session_, slot_);
+    key_wrap_ = probe_key_wrap(*login_session_, can_);
+
+    size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    size_t limit = options.sessions ? options.sessions : kMostLanes + cores + 1;
+    if (can_.max_sessions) limit = std::min<size_t>(limit, can_.max_sessions);
+    while (sessions.size() < std::min(kMostLanes, limit - 1)) {
+      try {
+        sessions.emplace_back(module_, slot_);
+      } catch (const Pkcs11Error& e) {
+        if (e.rv() != CKR_SESSION_COUNT) throw;
+        limit = sessions.size() + 1;
+      }
+    }
+    if (sessions.empty()) {  // room for one session only: it is the lane's too
+      sessions.push_back(*login_session_);
+      login_session_.reset();
+    }
+    symmetric_lanes_ = try_lanes(sessions);
+    size_t left = limit - 1 > symmetric_lanes_ ? limit - 1 - symmetric_lanes_ : 0;
+    asymmetric_lanes_ = std::min(std::max(cores, symmetric_lanes_), left);
+    while (sessions.size() < symmetric_lanes_ + asymmetric_lanes_) sessions.emplace_back(module_, slot_);
+    while (sessions.size() > symmetric_lanes_ + asymmetric_lanes_) {
+      sessions.back().close();
+      sessions.pop_back();
+    }
+  } catch (...) {
+    for (Session& session : sessions) session.close();
+    if (login_session_) login_session_->close();
+    throw;
+  }
+  module_.join(this);
+  symmetric_ = std::make_shared<Queue>();
+  asymmetric_ = asymmetric_lanes_ ? std::make_shared<Queue>() : symmetric_;
+  for (size_t i = 0; i < sessions.size(); i++)
+    start_lane(i < symmetric_lanes_ ? symmetric_ : asymmetric_, sessions[i]);
+  if (!asymmetric_lanes_) asymmetric_lanes_ = symmetric_lanes_;
+}
+
+void Token::start_lane(std::shared_ptr<Queue> queue, Session session) {
+  serving_++;
+  std::thread([self = shared_from_this(), queue = std::move(queue), session]() mutable {
+    self->serve(*queue, session);
+  }).detach();
+}
+
+void Token::serve(Queue& queue, std::optional<Session> session) {
+  while (auto task = queue.take()) {
+    if (task->expired) continue;
+    Stay stay(module_);
+    if (stay) {
+      run(queue, session, task);
+    } else {
+      queue.put_back(std::move(task));
+      module_.wait_at_fence();
+    }
+  }
+  {
+    Stay stay(module_);
+    if (stay && session) session->close();
+  }
+  std::lock_guard lock(mutex_);
+  serving_--;
+  ended_.notify_all();
+}
+
+void Token::submit(Kind kind, std::shared_ptr<Caller> caller, Work work) {
+  std::exception_ptr refusal;
+  if (closed_) {
+    refusal = std::make_exception_ptr(EngineError("TOKEN_CLOSED", "the token was closed"));
+  } else if (!module_.available()) {
+    refusal = std::make_exception_ptr(unavailable(module_));
+  } else if (std::lock_guard lock(mutex_); broken_) {
+    refusal = broken_;
+  }
+  if (refusal) return caller->answer(refusal);
+  auto task = std::make_shared<Task>();
+  task->caller = std::move(caller);
+  task->work = std::move(work);
+  task->deadline =
+      Watch::instance().set(deadline_, [self = shared_from_this(), task] { self->expire(*task); });
+  if (!(kind == Kind::kSymmetric ? symmetric_ : asymmetric_)->push(task)) {
+    Watch::instance().cancel(task->deadline);
+    task->caller->answer(std::make_exception_ptr(EngineError("TOKEN_CLOSED", "the token was closed")));
+  }
+}
+
+void Token::expire(Task& task) {
+  task.expired = true;
+  task.caller->answer(std::make_exception_ptr(EngineError(
+      "DEADLINE", "the token has not answered in time; whether it carried the operation out is unknown")));
+  if (task.running) module_.recover(module_.generation());
+}
+
+void Token::run(Queue& queue, std::optional<Session>& session, const std::shared_ptr<Task>& task) {
+  std::exception_ptr error;
+  for (;;) {
+    try {
+      task->running = true;
+      if (!session || session->generation() != module_.generation()) {
+        session.emplace(module_, slot_);
+        login_.ensure(*session, slot_);
+      }
+      bool done = task->work(*session);
+      task->running = false;
+      vague_ = 0;
+      Watch::instance().cancel(task->deadline);
+      if (done) task->caller->answer(nullptr);
+      return;
+    } catch (const Pkcs11Error& e) {
+      task->running = false;
+      error = std::current_exception();
+      Remedy what = remedy(e, session, *task);
+      if (what == Remedy::kTryAgain) continue;
+      if (what == Remedy::kWaitForModule) return queue.put_back(task);
+    } catch (...) {
+      task->running = false;
+      error = std::current_exception();
+    }
+    Watch::instance().cancel(task->deadline);
+    return task->caller->answer(error);
+  }
+}
+
+Token::Remedy Token::remedy(const Pkcs11Error& error, std::optional<Session>& session, Task& task) {
+  Fault fault = fault_of(error.rv());
+  if (fault == Fault::kVague && ++vague_ >= kVagueInARow) fault = Fault::kModule;
+  if (fault == Fault::kFinal || fault == Fault::kVague) return Remedy::kReport;
+  unsigned bit = 1u << static_cast<unsigned>(fault);
+  bool first = !(task.faults & bit);
+  task.faults |= bit;
+  switch (fault) {
+    case Fault::kSession:
+      if (session) {
+        cache_.lose_session(session->number());
+        session->close();
+        session.reset();
+      }
+      break;
+    case Fault::kLogin:
+      try {
+        if (session) login_.ensure(*session, slot_);
+      } catch (const std::exception&) {
+        return Remedy::kReport;
+      }
+      break;
+    case Fault::kHandle:
+      domains_.drop();
+      break;
+    default:
+      vague_ = 0;
+      module_.recover(session ? session->generation() : module_.generation());
+      return first ? Remedy::kWaitForModule : Remedy::kReport;
+  }
+  return first ? Remedy::kTryAgain : Remedy::kReport;
+}
+
+// On the module's thread, with all lanes kept out; theirs are made anew when they find the generation
+// changed.
+void Token::revive() {
+  slot_ = find_slot(module_, name_);
+  try {
+    Session session(module_, slot_);
+    login_.ensure(session, slot_);
+    if (login_session_) login_session_.emplace(session);
+  } catch (const Pkcs11Error& e) {
+    if (fault_of(e.rv()) != Fault::kFinal) throw;
+    std::lock_guard lock(mutex_);
+    broken_ = std::current_exception();
+  } catch (const EngineError&) {
+    std::lock_guard lock(mutex_);
+    broken_ = std::current_exception();
+  }
+}
+
+void Token::close() {
+  if (closed_.exchange(true)) return;
+  symmetric_->close();
+  asymmetric_->close();
+  {
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, deadline_, [&] { return serving_ == 0; })) {
+      throw EngineError("DEADLINE", "the token does not come back from a call; its module stays in use");
+    }
+  }
+  module_.part(this);
+  {
+    Stay stay(module_);
+    if (stay && login_session_) login_session_->close();
+  }
+  share_.reset();
+}
+
+CK_OBJECT_HANDLE Token::unwrap(const Session& session, const Key& key) {
+  return unwrap_backing_key(session, domains_.get(session, key.domain), key_wrap_, key);
+}
+
+void Token::open_domain(std::shared_ptr<Caller> caller, std::string name, bool create,
+                        std::shared_ptr<bool> made) {
+  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
+    // An earlier try may have made the keys and then failed: made is made.
+    *made = domains_.open(session, name, create) || *made;
+    return true;
+  });
+}
+
+void Token::generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context,
+                         std::shared_ptr<Bytes> blob) {
+  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
+    *blob = generate_backing_key(session, domains_.get(session, domain), key_wrap_, context);
+    return true;
+  });
+}
+
+void Token::seal(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job) {
+  submit(Kind::kSymmetric, caller,
+         [=, this](const Session& session) { return seal_batch(session, cache_, job, caller); });
+}
+
+void Token::open_batch(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job,
+                       std::shared_ptr<Bytes> ok) {
+  submit(Kind::kSymmetric, caller, [=, this](const Session& session) {
+    return keystead::open_batch(session, cache_, job, ok, caller);
+  });
+}
+
+void Token::random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<Bytes> bytes) {
+  submit(Kind::kSymmetric, std::move(caller), [=](const Session& session) {
+    bytes->resize(size);
+    mixed_random(session, bytes->data(), size);
+    return true;
+  });
+}
+
+void Token::key_pair(std::shared_ptr<Caller> caller, std::string label, bool create,
+                     std::shared_ptr<Bytes> public_key) {
+  submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
+    KeyPair pair = open_key_pair(session, label, create);
+    *public_key = std::move(pair.public_key);
+    std::lock_guard lock(mutex_);
+    pairs_[label] = {pair.private_key, session.generation()};
+    return true;
+  });
+}
+
+CK_OBJECT_HANDLE Token::private_key(const Session& session, const std::string& label) {
+  {
+    std::lock_guard lock(mutex_);
+    auto known = pairs_.find(label);
+    if (known != pairs_.end() && known->second.generation == session.generation())
+      return known->second.private_key;
+  }
+  CK_OBJECT_HANDLE handle = open_key_pair(session, label, false).private_key;
+  std::lock_guard lock(mutex_);
+  pairs_[label] = {handle, session.generation()};
+  return handle;
+}
+
+void Token::sign(std::shared_ptr<Caller> caller, std::string label, Bytes digest,
+                 std::shared_ptr<Bytes> signature) {
+  submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
+    try {
+      *signature = sign_digest(session, private_key(session, label), digest);
+    } catch (const Pkcs11Error& e) {
+      if (fault_of(e.rv()) == Fault::kHandle) {
+        std::lock_guard lock(mutex_);
+        pairs_.erase(label);
+      }
+      throw;
+    }
+    return true;
+  });
+}
+
+void Token::forget(const Key& key) {
+  if (!cache_.forget(key)) return;
+  struct Nobody : Caller {
+    bool enter() override { return true; }
+    void leave() override {}
+    void answer(std::exception_ptr) override {}
+  };
+  submit(Kind::kSymmetric, std::make_shared<Nobody>(), [this](const Session& session) {
+    cache_.sweep(session);
+    return true;
+  });
+}
+
+}  // namespace keystead

@@ -1,0 +1,111 @@
+// An opened token: logged in once, with lanes that take operations and answer them, also after faults.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/batch_job.h"
+#include "engine/capabilities.h"
+#include "engine/domain.h"
+#include "engine/error.h"
+#include "engine/key_cache.h"
+#include "engine/key_pair.h"
+#include "engine/lane.h"
+#include "engine/login.h"
+#include "engine/module.h"
+#include "engine/slot.h"
+
+namespace keystead {
+
+struct TokenOptions {
+  std::string module;
+  Environment environment;
+  TokenName name;
+  size_t handles = 1;   // backing keys with a handle at the same time
+  size_t sessions = 0;  // at most; 0: as many as the token's limits and the trial allow
+  Watch::Clock::duration deadline = std::chrono::seconds(30);  // of each operation
+};
+
+class Token : public Member, public std::enable_shared_from_this<Token> {
+ public:
+  // Takes as long as the module does: not for a thread that must not wait.
+  static std::shared_ptr<Token> open(const TokenOptions& options, std::unique_ptr<Pin> pin);
+
+  // All of these return at once, and answer the caller from a thread of the engine. Values are in place
+  // before that.
+  void open_domain(std::shared_ptr<Caller> caller, std::string name, bool create, std::shared_ptr<bool> made);
+  void generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context,
+                    std::shared_ptr<Bytes> blob);
+  void seal(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job);
+  void open_batch(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job, std::shared_ptr<Bytes> ok);
+  void random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<Bytes> bytes);
+  void key_pair(std::shared_ptr<Caller> caller, std::string label, bool create,
+                std::shared_ptr<Bytes> public_key);
+  void sign(std::shared_ptr<Caller> caller, std::string label, Bytes digest,
+            std::shared_ptr<Bytes> signature);
+  void forget(const Key& key);
+
+  // Lets what was asked for finish, closes the sessions (which destroys the handles), lets go of the module.
+  // Waits for that; throws EngineError DEADLINE when the token does not come back from a call. A second call
+  // does nothing.
+  void close();
+
+  const Capabilities& capabilities() const { return can_; }
+  CK_MECHANISM_TYPE key_wrap() const { return key_wrap_; }
+  size_t lanes(Kind kind) const { return kind == Kind::kSymmetric ? symmetric_lanes_ : asymmetric_lanes_; }
+  const KeyCache& handles() const { return cache_; }
+  unsigned generation() const { return module_.generation(); }
+  bool available() const { return module_.available() && !closed_; }
+
+  Token(std::shared_ptr<Module> module, const TokenOptions& options, std::unique_ptr<Pin> pin);
+  ~Token() override;
+
+ private:
+  void start(const TokenOptions& options);
+  void start_lane(std::shared_ptr<Queue> queue, Session session);
+  void revive() override;
+  void submit(Kind kind, std::shared_ptr<Caller> caller, Work work);
+  // A lane's life; it owns its session.
+  void serve(Queue& queue, std::optional<Session> session);
+  void run(Queue& queue, std::optional<Session>& session, const std::shared_ptr<Task>& task);
+  // Whether the task is worth another try, with what is needed for that done or under way.
+  enum class Remedy { kReport, kTryAgain, kWaitForModule };
+  Remedy remedy(const Pkcs11Error& error, std::optional<Session>& session, Task& task);
+  void expire(Task& task);
+  CK_OBJECT_HANDLE unwrap(const Session& session, const Key& key);
+  CK_OBJECT_HANDLE private_key(const Session& session, const std::string& label);
+
+  Module& module_;
+  std::shared_ptr<Module> share_;  // let go of by close()
+  const TokenName name_;
+  const Watch::Clock::duration deadline_;
+  Login login_;
+  Capabilities can_;
+  CK_MECHANISM_TYPE key_wrap_ = 0;
+  std::atomic<CK_SLOT_ID> slot_;
+  std::optional<Session> login_session_;  // pinned: holds the login while lanes reopen theirs
+  Domains domains_;
+  KeyCache cache_;
+
+  std::shared_ptr<Queue> symmetric_, asymmetric_;
+  size_t symmetric_lanes_ = 0, asymmetric_lanes_ = 0;
+  std::atomic<unsigned> vague_ = 0;  // vague faults in a row
+  std::atomic<bool> closed_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  size_t serving_ = 0;
+  std::exception_ptr broken_;  // set when the token came back but the login did not
+  struct Pair {
+    CK_OBJECT_HANDLE private_key;
+    unsigned generation;
+  };
+  std::map<std::string, Pair> pairs_;
+};
+
+}  // namespace keystead

@@ -1,0 +1,67 @@
+#include "engine/trial.h"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "engine/backing_key.h"
+#include "engine/error.h"
+
+namespace keystead {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kTime = std::chrono::milliseconds(4);
+constexpr double kClearlyFaster = 1.5;  // of an ideal 2
+
+// HMACs a second with the first `lanes` sessions at once. Counts those that were finished, so that a token
+// slower than the trial is long still shows a rate.
+double rate(const std::vector<Session>& sessions, size_t lanes, CK_OBJECT_HANDLE key) {
+  std::atomic<size_t> count = 0;
+  std::atomic<bool> failed = false;
+  auto start = Clock::now();
+  auto run = [&](const Session& session) {
+    const uint8_t nonce[kNonceSize] = {};
+    try {
+      do {
+        derive(session, key, nonce);
+        count++;
+      } while (Clock::now() - start < kTime);
+    } catch (const std::exception&) {
+      failed = true;
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < lanes; i++) others.emplace_back(run, std::cref(sessions[i]));
+  run(sessions[0]);
+  for (auto& other : others) other.join();
+  if (failed) return 0;
+  return static_cast<double>(count) / std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+size_t try_lanes(const std::vector<Session>& sessions) {
+  Temporary key(sessions[0],
+                sessions[0].generate(CKM_GENERIC_SECRET_KEY_GEN, Attributes()
+                                                                     .number(CKA_CLASS, CKO_SECRET_KEY)
+                                                                     .number(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+                                                                     .number(CKA_VALUE_LEN, 32)
+                                                                     .flag(CKA_TOKEN, false)
+                                                                     .flag(CKA_PRIVATE, true)
+                                                                     .flag(CKA_SENSITIVE, true)
+                                                                     .flag(CKA_EXTRACTABLE, false)
+                                                                     .flag(CKA_SIGN, true)));
+  size_t lanes = 1;
+  double best = rate(sessions, lanes, key);
+  while (2 * lanes <= sessions.size()) {
+    double next = rate(sessions, 2 * lanes, key);
+    if (next < kClearlyFaster * best) break;
+    best = next;
+    lanes *= 2;
+  }
+  return lanes;
+}
+
+}  // namespace keystead

@@ -1,0 +1,51 @@
+#include "engine/watch.h"
+
+#include <thread>
+
+namespace keystead {
+
+Watch& Watch::instance() {
+  static auto* watch = new Watch;  // its thread outlives the exit handlers
+  return *watch;
+}
+
+Watch::Watch() {
+  std::thread([this] { keep(); }).detach();
+}
+
+Watch::Ticket Watch::set(Clock::duration after, std::function<void()> ring) {
+  std::lock_guard lock(mutex_);
+  Ticket ticket{Clock::now() + after, next_++};
+  auto place = alarms_.emplace(ticket, std::move(ring)).first;
+  if (place == alarms_.begin()) earlier_.notify_one();
+  return ticket;
+}
+
+void Watch::cancel(const Ticket& ticket) {
+  std::function<void()> ring;  // destroyed outside the lock, with whatever it holds
+  std::lock_guard lock(mutex_);
+  auto place = alarms_.find(ticket);
+  if (place == alarms_.end()) return;
+  ring = std::move(place->second);
+  alarms_.erase(place);
+}
+
+void Watch::keep() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (alarms_.empty()) {
+      earlier_.wait(lock);
+    } else if (auto first = alarms_.begin(); first->first.first > Clock::now()) {
+      earlier_.wait_until(lock, first->first.first);
+    } else {
+      auto ring = std::move(first->second);
+      alarms_.erase(first);
+      lock.unlock();
+      ring();
+      ring = nullptr;
+      lock.lock();
+    }
+  }
+}
+
+}  // namespace keystead

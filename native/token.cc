@@ -1,0 +1,322 @@
+#include "token.h"
+
+#include <map>
+#include <utility>
+
+#include "engine/errand.h"
+#include "engine/mechanisms.h"
+#include "engine/quirks.h"
+#include "engine/secret.h"
+#include "engine/token.h"
+#include "job.h"
+
+namespace keystead {
+
+namespace {
+
+// What a NativeKey is: a backing key, or the label of a key pair of the token.
+struct NativeKey {
+  std::shared_ptr<const Key> backing;
+  std::string pair;
+};
+
+Napi::Value wrap_key(Napi::Env env, NativeKey key) {
+  return Napi::External<NativeKey>::New(env, new NativeKey(std::move(key)),
+                                        [](Napi::Env, NativeKey* key) { delete key; });
+}
+
+const NativeKey& unwrap_key(const Napi::Value& value) {
+  return *value.As<Napi::External<NativeKey>>().Data();
+}
+
+Bytes bytes_of(const Napi::Value& value) {
+  auto array = value.As<Napi::Uint8Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+Napi::Value to_uint8_array(Napi::Env env, const Bytes& bytes) {
+  auto array = Napi::Uint8Array::New(env, bytes.size());
+  std::copy(bytes.begin(), bytes.end(), array.Data());
+  return array;
+}
+
+// What a job resolves to when it gives bytes.
+std::shared_ptr<Bytes> job_bytes(Job& job) {
+  auto bytes = std::make_shared<Bytes>();
+  job.result([bytes](Napi::Env env) {
+    Napi::Value value = to_uint8_array(env, *bytes);
+    wipe(bytes->data(), bytes->size());
+    return value;
+  });
+  return bytes;
+}
+
+std::string text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
+
+std::optional<std::string> optional_text(const Napi::Value& value) {
+  if (!value.IsString()) return std::nullopt;
+  return text(value);
+}
+
+Environment environment_of(const Napi::Value& value) {
+  Environment environment;
+  if (!value.IsObject()) return environment;
+  auto object = value.As<Napi::Object>();
+  Napi::Array names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    Napi::Value name = names[i];
+    environment[text(name)] = text(object.Get(name));
+  }
+  return environment;
+}
+
+// Takes the PIN over: JavaScript's copy is wiped.
+std::unique_ptr<Pin> take_pin(const Napi::Value& value) {
+  auto array = value.As<Napi::Uint8Array>();
+  auto pin = std::make_unique<Pin>(array.Data(), array.ElementLength());
+  wipe(array.Data(), array.ElementLength());
+  return pin;
+}
+
+Napi::Object token_description(Napi::Env env, const TokenDescription& token) {
+  auto object = Napi::Object::New(env);
+  object.Set("label", token.label);
+  object.Set("manufacturer", token.manufacturer);
+  object.Set("model", token.model);
+  object.Set("serial", token.serial);
+  return object;
+}
+
+LentNumbers numbers(Job& job, const Napi::Value& value) {
+  auto array = value.As<Napi::Uint32Array>();
+  return {reinterpret_cast<const uint32_t*>(job.pin(array)), array.ElementLength()};
+}
+
+std::shared_ptr<BatchJob> batch_of(Job& job, const Napi::Object& options, const char* groups) {
+  auto batch = std::make_shared<BatchJob>();
+  auto keys = options.Get("keys").As<Napi::Array>();
+  batch->keys.reserve(keys.Length());
+  for (uint32_t i = 0; i < keys.Length(); i++) batch->keys.push_back(unwrap_key(keys[i]).backing);
+  auto input = options.Get("input").As<Napi::Uint8Array>();
+  batch->input = job.pin(input);
+  batch->input_size = input.ElementLength();
+  batch->lengths = numbers(job, options.Get("lengths"));
+  auto contexts = options.Get("contexts").As<Napi::Uint8Array>();
+  batch->contexts = {job.pin(contexts), contexts.ElementLength()};
+  batch->context_lengths = numbers(job, options.Get("contextLengths"));
+  batch->groups = numbers(job, options.Get(groups));
+  auto output = options.Get("output").As<Napi::Uint8Array>();
+  batch->output = job.pin(output);
+  batch->output_size = output.ElementLength();
+  return batch;
+}
+
+// The token as JavaScript holds it. One that is let go of without close() is closed in the background.
+struct Holder {
+  std::shared_ptr<Token> token;
+  ~Holder() {
+    struct Nobody : Caller {
+      bool enter() override { return false; }
+      void leave() override {}
+      void answer(std::exception_ptr) override {}
+    };
+    run_errand(std::make_shared<Nobody>(), [token = std::move(token)] { token->close(); });
+  }
+};
+
+using Call = const Napi::CallbackInfo&;
+
+Napi::Value info(Token& token, Call call) {
+  Napi::Env env = call.Env();
+  const Capabilities& can = token.capabilities();
+  Napi::Object info = token_description(env, can.token);
+  auto number = [&](auto value) { return Napi::Number::New(env, static_cast<double>(value)); };
+  info.Set("library", can.library);
+  info.Set("cryptoki", can.cryptoki);
+  info.Set("generation", number(token.generation()));
+  auto lanes = Napi::Object::New(env);
+  lanes.Set("symmetric", number(token.lanes(Kind::kSymmetric)));
+  lanes.Set("asymmetric", number(token.lanes(Kind::kAsymmetric)));
+  info.Set("lanes", lanes);
+  auto mechanisms = Napi::Array::New(env);
+  for (const auto& [type, about] : can.mechanisms) {
+    auto mechanism = Napi::Object::New(env);
+    mechanism.Set("type", number(type));
+    mechanism.Set("name", mechanism_name(type));
+    mechanism.Set("minKeySize", number(about.ulMinKeySize));
+    mechanism.Set("maxKeySize", number(about.ulMaxKeySize));
+    mechanism.Set("flags", number(about.flags));
+    mechanisms.Set(mechanisms.Length(), mechanism);
+  }
+  info.Set("mechanisms", mechanisms);
+  auto quirks = Napi::Array::New(env);
+  for (const Quirk* quirk : quirks_of(can)) quirks.Set(quirks.Length(), std::string(quirk->name));
+  info.Set("quirks", quirks);
+  info.Set("keyWrap", mechanism_name(token.key_wrap()));
+  const KeyCache& cache = token.handles();
+  auto handles = Napi::Object::New(env);
+  handles.Set("open", number(cache.open()));
+  handles.Set("limit", number(cache.limit()));
+  handles.Set("hits", number(cache.hits()));
+  handles.Set("misses", number(cache.misses()));
+  info.Set("handles", handles);
+  info.Set("available", token.available());
+  return info;
+}
+
+Napi::Value open_domain(Token& token, Call call) {
+  auto job = Job::make(call.Env());
+  auto made = std::make_shared<bool>(false);
+  job->result([made](Napi::Env env) { return Napi::Boolean::New(env, *made); });
+  token.open_domain(job, text(call[0]), call[1].As<Napi::Boolean>(), made);
+  return job->promise(call.Env());
+}
+
+Napi::Value generate_key(Token& token, Call call) {
+  auto options = call[0].As<Napi::Object>();
+  auto job = Job::make(call.Env());
+  token.generate_key(job, text(options.Get("domain")), bytes_of(options.Get("context")), job_bytes(*job));
+  return job->promise(call.Env());
+}
+
+Napi::Value key(Token&, Call call) {
+  auto options = call[0].As<Napi::Object>();
+  auto header = options.Get("header").As<Napi::Uint8Array>();
+  if (header.ElementLength() != kHeaderSize)
+    throw Napi::RangeError::New(call.Env(), "header is not 50 bytes");
+  return wrap_key(call.Env(), {Key::make(text(options.Get("domain")), bytes_of(options.Get("blob")),
+                                         bytes_of(options.Get("context")), header.Data()),
+                               {}});
+}
+
+Napi::Value forget(Token& token, Call call) {
+  token.forget(*unwrap_key(call[0]).backing);
+  return call.Env().Undefined();
+}
+
+Napi::Value seal(Token& token, Call call) {
+  auto options = call[0].As<Napi::Object>();
+  auto job = Job::make(call.Env());
+  auto batch = batch_of(*job, options, "counts");
+  batch->wipe_input = options.Get("wipeInput").ToBoolean();
+  if (batch->wipe_input) job->wipe_if_rejected(batch->input, batch->input_size);
+  token.seal(job, std::move(batch));
+  return job->promise(call.Env());
+}
+
+Napi::Value open(Token& token, Call call) {
+  auto job = Job::make(call.Env());
+  auto batch = batch_of(*job, call[0].As<Napi::Object>(), "groups");
+  job->wipe_if_rejected(batch->output, batch->output_size);
+  token.open_batch(job, std::move(batch), job_bytes(*job));
+  return job->promise(call.Env());
+}
+
+Napi::Value random(Token& token, Call call) {
+  auto job = Job::make(call.Env());
+  token.random(job, call[0].As<Napi::Number>().Uint32Value(), job_bytes(*job));
+  return job->promise(call.Env());
+}
+
+Napi::Value token_key_pair(Token& token, Call call) {
+  auto job = Job::make(call.Env());
+  auto public_key = std::make_shared<Bytes>();
+  std::string label = text(call[0]);
+  job->result([public_key, label](Napi::Env env) {
+    auto pair = Napi::Object::New(env);
+    pair.Set("key", wrap_key(env, {nullptr, label}));
+    pair.Set("publicKey", to_uint8_array(env, *public_key));
+    return pair;
+  });
+  token.key_pair(job, label, call[1].As<Napi::Boolean>(), public_key);
+  return job->promise(call.Env());
+}
+
+Napi::Value sign(Token& token, Call call) {
+  auto job = Job::make(call.Env());
+  token.sign(job, unwrap_key(call[0]).pair, bytes_of(call[1]), job_bytes(*job));
+  return job->promise(call.Env());
+}
+
+Napi::Object token_object(Napi::Env env, std::shared_ptr<Token> token) {
+  auto object = Napi::Object::New(env);
+  auto holder = std::make_shared<Holder>(std::move(token));
+  auto method = [&](const char* name, Napi::Value (*run)(Token&, Call)) {
+    object.Set(name, Napi::Function::New(
+                         env, [holder, run](Call call) { return run(*holder->token, call); }, name));
+  };
+  method("info", info);
+  method("openDomain", open_domain);
+  method("generateKey", generate_key);
+  method("key", key);
+  method("forget", forget);
+  method("seal", seal);
+  method("open", open);
+  method("random", random);
+  method("tokenKeyPair", token_key_pair);
+  method("sign", sign);
+  auto close = [holder](Call call) -> Napi::Value {
+    auto job = Job::make(call.Env());
+    run_errand(job, [token = holder->token] { token->close(); });
+    return job->promise(call.Env());
+  };
+  object.Set("close", Napi::Function::New(env, close, "close"));
+  return object;
+}
+
+Napi::Value open_token(Call call) {
+  auto options = call[0].As<Napi::Object>();
+  TokenOptions wanted;
+  wanted.module = text(options.Get("module"));
+  wanted.environment = environment_of(options.Get("environment"));
+  wanted.name = {optional_text(options.Get("label")), optional_text(options.Get("serial"))};
+  wanted.handles = options.Get("handles").As<Napi::Number>().Uint32Value();
+  wanted.sessions = options.Get("sessions").As<Napi::Number>().Uint32Value();
+  auto pin = std::make_shared<std::unique_ptr<Pin>>(take_pin(options.Get("pin")));
+  auto job = Job::make(call.Env());
+  auto token = std::make_shared<std::shared_ptr<Token>>();
+  job->result([token](Napi::Env env) { return token_object(env, std::move(*token)); });
+  run_errand(job, [=] { *token = Token::open(wanted, std::move(*pin)); });
+  return job->promise(call.Env());
+}
+
+Napi::Value initialize_token(Call call) {
+  auto options = call[0].As<Napi::Object>();
+  auto job = Job::make(call.Env());
+  std::shared_ptr<Pin> so_pin = take_pin(options.Get("soPin")), pin = take_pin(options.Get("pin"));
+  run_errand(job, [=, module = text(options.Get("module")), label = text(options.Get("label")),
+                   environment = environment_of(options.Get("environment"))] {
+    auto shared = Module::acquire(module, environment);
+    Stay stay(*shared);
+    if (stay) init_token(*shared, label, *so_pin, *pin);
+  });
+  return job->promise(call.Env());
+}
+
+Napi::Value tokens(Call call) {
+  auto options = call[0].As<Napi::Object>();
+  auto job = Job::make(call.Env());
+  auto found = std::make_shared<std::vector<TokenDescription>>();
+  job->result([found](Napi::Env env) {
+    auto array = Napi::Array::New(env);
+    for (const auto& token : *found) array.Set(array.Length(), token_description(env, token));
+    return array;
+  });
+  run_errand(job, [found, module = text(options.Get("module")),
+                   environment = environment_of(options.Get("environment"))] {
+    auto shared = Module::acquire(module, environment);
+    Stay stay(*shared);
+    if (stay) *found = initialized_tokens(*shared);
+  });
+  return job->promise(call.Env());
+}
+
+}  // namespace
+
+void InitToken(Napi::Env env, Napi::Object exports) {
+  exports.Set("openToken", Napi::Function::New(env, open_token, "openToken"));
+  exports.Set("initToken", Napi::Function::New(env, initialize_token, "initToken"));
+  exports.Set("tokens", Napi::Function::New(env, tokens, "tokens"));
+}
+
+}  // namespace keystead
