@@ -1,0 +1,212 @@
+import { createReadStream, existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Command } from "commander";
+import { type Envelope, type FileResult, replaceFile } from "../envelope.ts";
+import type { Kms } from "../kms.ts";
+import type { Action, Work } from "./action.ts";
+import { CliError, usage } from "./exit.ts";
+import { Located } from "./failure.ts";
+import type { Invocation } from "./invocation.ts";
+import { collectPair } from "./pairs.ts";
+import { Progress } from "./progress.ts";
+import { bytes, duration, many, rate } from "./quantity.ts";
+import { decryptedName, encryptedName, plan, type Renaming, SUFFIX, type Transfer } from "./transfer.ts";
+
+interface Options {
+  key?: string;
+  context?: Record<string, string>;
+  output?: string;
+  force?: boolean;
+}
+
+/** One direction: how files and streams pass through the envelope, and what to call it. */
+interface Way {
+  verb: "encrypt" | "decrypt";
+  done: "encrypted" | "decrypted";
+  rename: Renaming;
+  file(envelope: Envelope, transfer: Transfer, options: PassOptions): Promise<FileResult>;
+  stream(envelope: Envelope, source: Readable, options: PassOptions): Readable;
+}
+
+interface PassOptions {
+  key: string | undefined;
+  context: Record<string, string> | undefined;
+  signal: AbortSignal;
+  onProgress?: (progress: { done: number }) => void;
+}
+
+const encrypting: Way = {
+  verb: "encrypt",
+  done: "encrypted",
+  rename: encryptedName,
+  file: (envelope, { from, to }, { key, context, ...rest }) =>
+    envelope.encryptFile(from, to, { KeyId: key as string, EncryptionContext: context, ...rest }),
+  stream: (envelope, source, { key, context, ...rest }) =>
+    envelope.encrypt(source, { KeyId: key as string, EncryptionContext: context, ...rest }),
+};
+
+const decrypting: Way = {
+  verb: "decrypt",
+  done: "decrypted",
+  rename: decryptedName,
+  file: (envelope, { from, to }, { key, context, ...rest }) =>
+    envelope.decryptFile(from, to, { KeyId: key, EncryptionContext: context, ...rest }),
+  stream: (envelope, source, { key, context, ...rest }) =>
+    envelope.decrypt(source, { KeyId: key, EncryptionContext: context, ...rest }),
+};
+
+export function envelopeCommands(program: Command, action: Action): void {
+  const common = (command: Command, of: string) =>
+    command
+      .argument("[path...]", "files and directories; - or nothing is standard input")
+      .option("--context <name=value>", `${of}; may be repeated`, collectPair)
+      .option("-o, --output <path>", "where it goes; - is standard output")
+      .option("-f, --force", "replace files that exist");
+  common(program.command("encrypt"), "encryption context, bound to the ciphertext")
+    .description(`encrypt files of any size; FILE becomes FILE${SUFFIX}`)
+    .requiredOption("-k, --key <key>", "key id, ARN or alias")
+    .action(action(pass(encrypting)));
+  common(program.command("decrypt"), "encryption context that must have been given")
+    .description(`decrypt what encrypt wrote, or an AWS Encryption SDK; FILE${SUFFIX} becomes FILE`)
+    .option("-k, --key <key>", "open only what is under this key")
+    .action(action(pass(decrypting)));
+}
+
+const pass =
+  (way: Way): Work =>
+  async (invocation, paths, given) => {
+    const options = given as Options;
+    const names = (paths as unknown as [string[]])[0];
+    const fromInput = names.length === 0 || (names.length === 1 && names[0] === "-");
+    if (fromInput) return passInput(invocation, way, options);
+    if (names.includes("-")) throw usage("standard input goes alone, without files beside it");
+    if (options.output === "-") {
+      if (names.length > 1) throw usage("only one file can go to standard output");
+      return passInput(invocation, way, options, createReadStream(names[0] as string));
+    }
+    const { output, force = false } = options;
+    const { transfers, skipped } = await plan({ paths: names, output, rename: way.rename, force });
+    if (skipped.length > 0)
+      invocation.note(
+        `left out ${many(skipped.length, "entry")} that cannot be ${way.done}, e.g. ${skipped[0]}`,
+      );
+    await invocation.withKms((caller) => passFiles(invocation, caller, way, options, transfers));
+  };
+
+async function passFiles(
+  invocation: Invocation,
+  caller: Kms,
+  way: Way,
+  { key, context }: Options,
+  transfers: Transfer[],
+): Promise<void> {
+  const began = performance.now();
+  const total = transfers.reduce((sum, { size }) => sum + size, 0);
+  const progress = new Progress(invocation.err, `${way.verb}ing ${many(transfers.length, "file")}`);
+  const done = new Map<Transfer, number>();
+  let sum = 0;
+  const results: (FileResult & Transfer)[] = [];
+  const resolved = way === decrypting ? await keyArnOf(caller, key) : key;
+  const one = async (transfer: Transfer) => {
+    const onProgress = (at: { done: number }) => {
+      sum += at.done - (done.get(transfer) ?? 0);
+      done.set(transfer, at.done);
+      progress.update(sum, total);
+    };
+    const result = await way
+      .file(caller.envelope, transfer, { key: resolved, context, signal: invocation.signal, onProgress })
+      .catch((cause) => {
+        const before =
+          transfers.length > 1 ? ` (${results.length} of ${transfers.length} files were done before)` : "";
+        throw new Located(transfer.from, before, cause);
+      });
+    results.push({ ...result, ...transfer });
+  };
+  try {
+    await inParallel(transfers, Math.min(8, 2 * availableParallelism()), one);
+  } finally {
+    progress.end();
+  }
+  const elapsed = performance.now() - began;
+  invocation.answer(
+    {
+      Files: results.map(({ from, to, read, written, header }) => ({
+        From: from,
+        To: to,
+        Read: read,
+        Written: written,
+        EncryptionContext: header.EncryptionContext,
+      })),
+    },
+    (out) => {
+      for (const { from, to, written } of results.slice(0, 20))
+        out.line(`${from} → ${to}  ${bytes(written)}`);
+      if (results.length > 20) out.line(`… and ${many(results.length - 20, "more file")}`);
+      const speed = total > 1 << 20 ? `, ${rate(total, elapsed)}` : "";
+      out.line(
+        out.paint("dim", `${way.done} ${many(results.length, "file")} in ${duration(elapsed)}${speed}`),
+      );
+    },
+  );
+}
+
+/** Stops to begin new ones at the first failure, and then rejects with it. */
+async function inParallel<T>(items: readonly T[], lanes: number, work: (item: T) => Promise<void>) {
+  const left = items[Symbol.iterator]();
+  let failure: { error: unknown } | undefined;
+  const lane = async () => {
+    for (const item of left) {
+      await work(item).catch((error) => {
+        failure ??= { error };
+      });
+      if (failure !== undefined) return;
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  if (failure !== undefined) throw failure.error;
+}
+
+/** Standard input, or one file, to standard output or a file. */
+async function passInput(
+  invocation: Invocation,
+  way: Way,
+  { key, context, output, force = false }: Options,
+  source: Readable = process.stdin,
+): Promise<void> {
+  const toOutput = output === undefined || output === "-";
+  if (toOutput && invocation.json)
+    throw usage("--json and the data would both go to standard output", "give -o FILE");
+  if (toOutput && way === encrypting && invocation.out.interactive)
+    throw usage("ciphertext would go to the terminal", "give -o FILE, or redirect it: > FILE");
+  if (source === process.stdin && process.stdin.isTTY)
+    invocation.note("reading from the terminal; end with Ctrl-D");
+  if (!toOutput && !force && existsSync(output as string))
+    throw new CliError(`${output} exists already`, {
+      hint: "choose another name with -o, or replace it with --force",
+    });
+  const progress = new Progress(invocation.err, `${way.verb}ing`);
+  await invocation.withKms(async (caller) => {
+    const { signal } = invocation;
+    const resolved = way === decrypting ? await keyArnOf(caller, key) : key;
+    const onProgress = ({ done }: { done: number }) => progress.update(done);
+    try {
+      const through = way.stream(caller.envelope, source, { key: resolved, context, signal, onProgress });
+      if (toOutput) await pipeline(through, process.stdout, { end: false });
+      else {
+        const written = await replaceFile(output as string, through, signal);
+        invocation.answer({ To: output, Written: written }, () => {});
+      }
+    } finally {
+      progress.end();
+    }
+  });
+}
+
+/** Messages name their keys by ARN; an alias is looked up. */
+async function keyArnOf(caller: Kms, reference: string | undefined): Promise<string | undefined> {
+  if (reference === undefined || !/(^|:)alias\//.test(reference)) return reference;
+  const { KeyMetadata } = await caller.describeKey({ KeyId: reference });
+  return KeyMetadata?.Arn;
+}

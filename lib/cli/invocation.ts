@@ -1,0 +1,58 @@
+import { Kms } from "../kms.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import { Terminal } from "./terminal.ts";
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  directory: string;
+  json?: boolean;
+  as?: string;
+}
+
+/** One run of one command: where it works, for whom, and how it answers. */
+export class Invocation {
+  readonly directory: string;
+  readonly json: boolean;
+  readonly as: string | undefined;
+  readonly out = new Terminal(process.stdout);
+  readonly err = new Terminal(process.stderr);
+  /** Aborts at the first Ctrl-C, so that nothing half done is left. */
+  readonly signal: AbortSignal;
+  /** What to exit with when nothing is thrown. */
+  exit: ExitCode = EXIT.ok;
+
+  constructor({ directory, json = false, as }: GlobalOptions, signal: AbortSignal) {
+    this.directory = directory;
+    this.json = json;
+    this.as = as;
+    this.signal = signal;
+  }
+
+  /** Opens the service for as long as `work` takes; `caller` is whom `--as` names, else the account's root. */
+  async withKms<T>(work: (caller: Kms, kms: Kms) => Promise<T>): Promise<T> {
+    const kms = await Kms.open({ directory: this.directory });
+    try {
+      return await work(this.as === undefined ? kms : kms.as(this.as), kms);
+    } finally {
+      await kms.close();
+    }
+  }
+
+  /** The answer: JSON for programs, or what `human` prints. */
+  answer(value: unknown, human: (out: Terminal) => void): void {
+    if (this.json) this.out.line(JSON.stringify(value, jsonMember, 2));
+    else human(this.out);
+  }
+
+  /** A remark beside the answer. */
+  readonly note = (text: string): void => {
+    if (!this.json) this.err.line(`keystead: ${text}`);
+  };
+}
+
+/** As AWS's own command line prints: bytes in base64, no metadata of the transport. */
+function jsonMember(this: unknown, name: string, value: unknown): unknown {
+  if (name === "$metadata") return undefined;
+  const raw = (this as Record<string, unknown>)[name];
+  return raw instanceof Uint8Array ? Buffer.from(raw).toString("base64") : value;
+}

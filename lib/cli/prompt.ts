@@ -1,0 +1,38 @@
+import { CliError, EXIT } from "./exit.ts";
+
+/** Reads a secret from the terminal, showing nothing of it. */
+export function readSecret(question: string): Promise<string> {
+  const { stdin, stderr } = process;
+  if (!stdin.isTTY || stdin.setRawMode === undefined)
+    throw new CliError("the PIN is needed, and there is no terminal to ask for it", {
+      exit: EXIT.usage,
+      hint: "give --pin-file",
+    });
+  return new Promise((resolve, reject) => {
+    let secret = "";
+    const end = () => {
+      stdin.off("data", take);
+      stdin.setRawMode(false);
+      stdin.pause();
+      stderr.write("\n");
+    };
+    const take = (data: Buffer) => {
+      for (const character of data.toString("utf8")) {
+        if (character === "\r" || character === "\n" || character === "\x04") {
+          end();
+          return resolve(secret);
+        }
+        if (character === "\x03") {
+          end();
+          return reject(new CliError("interrupted", { exit: EXIT.interrupted }));
+        }
+        if (character === "\x7f" || character === "\b") secret = secret.slice(0, -1);
+        else if (character >= " ") secret += character;
+      }
+    };
+    stderr.write(question);
+    stdin.setRawMode(true);
+    stdin.resume();
+    stdin.on("data", take);
+  });
+}
