@@ -1,9 +1,9 @@
-import type { FrameJob, NativeKey, NativeToken, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
+import type { CrewInfo, FrameJob, NativeKey, NativeToken, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
 import { Gather } from "./hsm/gather.ts";
 import { addon } from "./hsm/load.ts";
 import { type PinSource, readPin } from "./hsm/pin.ts";
 
-export type { FrameJob, NativeKey, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
+export type { CrewInfo, FrameJob, NativeKey, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
 export type { PinSource } from "./hsm/pin.ts";
 export { findSoftHsm, provisionSoftHsm, type SoftHsmToken, syncSoftHsm } from "./hsm/softhsm.ts";
 
@@ -194,3 +194,6 @@ export const frames = {
   seal: (job: FrameJob): Promise<void> => addon().sealFrames(job),
   open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
 };
+
+/** The engine's threads, and which AES-GCM they seal with. */
+export const crew = (): CrewInfo => addon().crew();
