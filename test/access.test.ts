@@ -238,6 +238,7 @@ describe("a pattern", () => {
     expect(compileArn("arn:aws:kms:*:key/1")("arn:aws:kms:us-east-1:111122223333:key/1")).toBe(false);
     expect(compileArn("arn:aws:kms:*:*:*")("arn:aws:kms:us-east-1:111122223333:alias/a:b")).toBe(true);
     expect(compileArn("arn:aws:kms:*:*:key/*")("*")).toBe(false);
+    expect(compileArn("arn:*:*:*:*:*")("arn:aws")).toBe(false);
   });
 });
 
