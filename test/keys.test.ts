@@ -1,0 +1,268 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Kms } from "../lib/index.ts";
+import { ACCOUNT, type Clock, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
+
+let kms: Kms;
+let clock: Clock;
+beforeAll(async () => {
+  ({ kms, clock } = await openTestDeployment());
+});
+
+const MISSING = "00000000-1111-4222-8333-444444444444";
+const arnOf = (keyId: string) => `arn:aws:kms:${REGION}:${ACCOUNT}:key/${keyId}`;
+
+describe("CreateKey", () => {
+  test("describes the key as AWS does", async () => {
+    const { KeyMetadata } = await kms.createKey({ Description: "orders" });
+    const KeyId = KeyMetadata?.KeyId as string;
+    expect(KeyMetadata).toEqual({
+      AWSAccountId: ACCOUNT,
+      KeyId: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
+      Arn: arnOf(KeyId),
+      CreationDate: new Date(clock.now),
+      Enabled: true,
+      Description: "orders",
+      KeyUsage: "ENCRYPT_DECRYPT",
+      KeyState: "Enabled",
+      Origin: "AWS_KMS",
+      KeyManager: "CUSTOMER",
+      CustomerMasterKeySpec: "SYMMETRIC_DEFAULT",
+      KeySpec: "SYMMETRIC_DEFAULT",
+      EncryptionAlgorithms: ["SYMMETRIC_DEFAULT"],
+      MultiRegion: false,
+      CurrentKeyMaterialId: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    const described = await kms.describeKey({ KeyId });
+    expect(described.KeyMetadata).toEqual(KeyMetadata);
+    expect(described.$metadata).toEqual({
+      httpStatusCode: 200,
+      requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      attempts: 1,
+      totalRetryDelay: 0,
+    });
+  });
+
+  test.each([
+    [{ KeySpec: "RSA_2048" }, /^UnsupportedOperationException: KeySpec RSA_2048 is not offered/],
+    [{ KeySpec: "SM2" }, /^UnsupportedOperationException/],
+    [{ KeyUsage: "SIGN_VERIFY" }, /^ValidationException: KeyUsage SIGN_VERIFY is not compatible/],
+    [
+      { KeySpec: "SYMMETRIC_DEFAULT", CustomerMasterKeySpec: "SYMMETRIC_DEFAULT" },
+      /^ValidationException: You cannot specify KeySpec and CustomerMasterKeySpec/,
+    ],
+    [{ Origin: "EXTERNAL" }, /^UnsupportedOperationException: Origin EXTERNAL/],
+    [{ MultiRegion: true }, /^UnsupportedOperationException: MultiRegion/],
+    [{ CustomKeyStoreId: "cks-1" }, /^CustomKeyStoreNotFoundException/],
+    [{ KeySpec: "AES" }, /^ValidationException: 1 validation error detected: Value 'AES' at 'keySpec'/],
+    [{ Tags: [{ TagKey: "aws:x", TagValue: "" }] }, /^TagException: Tags beginning with aws: are reserved/],
+    [
+      {
+        Tags: [
+          { TagKey: "a", TagValue: "1" },
+          { TagKey: "a", TagValue: "2" },
+        ],
+      },
+      /^TagException: Duplicate tag keys/,
+    ],
+    [
+      { Tags: Array.from({ length: 51 }, (_, i) => ({ TagKey: `k${i}`, TagValue: "" })) },
+      /^TagException: Too many tags/,
+    ],
+  ])("refuses %j", async (input, expected) => {
+    expect(await refusal(kms.createKey(input as never))).toMatch(expected);
+  });
+
+  test("accepts 50 tags and the older name of the spec", async () => {
+    const Tags = Array.from({ length: 50 }, (_, i) => ({ TagKey: `k${i}`, TagValue: "v" }));
+    await kms.createKey({ Tags, CustomerMasterKeySpec: "SYMMETRIC_DEFAULT" });
+  });
+});
+
+describe("the name of a key", () => {
+  test("may be its id or its ARN", async () => {
+    const { KeyId, Arn } = await newKey(kms);
+    for (const name of [KeyId, Arn])
+      expect((await kms.describeKey({ KeyId: name })).KeyMetadata?.KeyId).toBe(KeyId);
+  });
+
+  test.each([
+    [MISSING, `NotFoundException: Key '${arnOf(MISSING)}' does not exist`],
+    ["alias/none", `NotFoundException: Alias arn:aws:kms:${REGION}:${ACCOUNT}:alias/none is not found.`],
+    ["nonsense", "NotFoundException: Invalid keyId 'nonsense'"],
+    [`arn:aws:kms:us-west-2:${ACCOUNT}:key/${MISSING}`, "NotFoundException: Invalid arn us-west-2"],
+  ])("that names nothing, %s, is not found", async (KeyId, expected) => {
+    expect(await refusal(kms.describeKey({ KeyId }))).toBe(expected);
+  });
+
+  test("is no alias where the key itself is asked for", async () => {
+    const { KeyId } = await newKey(kms);
+    await kms.createAlias({ AliasName: "alias/state", TargetKeyId: KeyId });
+    expect(await refusal(kms.disableKey({ KeyId: "alias/state" }))).toBe(
+      "NotFoundException: Invalid keyId 'alias/state'",
+    );
+  });
+});
+
+describe("ListKeys", () => {
+  test("gives each key once over pages, and no more", async () => {
+    for (let i = 0; i < 7; i++) await newKey(kms);
+    const { Keys: all, Truncated } = await kms.listKeys();
+    expect(Truncated).toBe(false);
+    const paged: unknown[] = [];
+    let Marker: string | undefined;
+    do {
+      const page = await kms.listKeys({ Limit: 2, Marker });
+      expect(page.Keys?.length).toBeLessThanOrEqual(2);
+      expect(page.Truncated).toBe(page.NextMarker !== undefined);
+      paged.push(...(page.Keys ?? []));
+      Marker = page.NextMarker;
+    } while (Marker);
+    expect(paged).toEqual(all);
+    expect(all?.[0]?.KeyArn).toBe(arnOf(all?.[0]?.KeyId as string));
+  });
+
+  test("refuses a marker that it has not given", async () => {
+    const { NextMarker } = await kms.listKeys({ Limit: 1 });
+    const bent = `${NextMarker?.slice(0, -1)}${NextMarker?.endsWith("A") ? "B" : "A"}`;
+    for (const Marker of ["x", bent, Buffer.from(MISSING).toString("base64url")])
+      expect(await refusal(kms.listKeys({ Marker }))).toMatch(/^InvalidMarkerException/);
+    expect(await refusal(kms.listAliases({ Marker: NextMarker }))).toMatch(/^InvalidMarkerException/);
+  });
+
+  test.each([0, 1001])("refuses a limit of %i", async (Limit) => {
+    expect(await refusal(kms.listKeys({ Limit }))).toMatch(/Value '\d+' at 'limit' failed to satisfy/);
+  });
+});
+
+describe("states", () => {
+  const plaintext = new Uint8Array([1]);
+
+  /** What each state answers, from the table of key states. */
+  const X1 = (arn: string) => `DisabledException: ${arn} is disabled.`;
+  const X3 = (arn: string) => `KMSInvalidStateException: ${arn} is pending deletion.`;
+  const X4 = (arn: string) => `KMSInvalidStateException: ${arn} is not pending deletion.`;
+  const ok = () => "ok";
+  const table: [
+    string,
+    (KeyId: string, blob: Uint8Array) => Promise<unknown>,
+    ...((arn: string) => string)[],
+  ][] = [
+    ["Encrypt", (KeyId) => kms.encrypt({ KeyId, Plaintext: plaintext }), ok, X1, X3],
+    ["Decrypt", (_, CiphertextBlob) => kms.decrypt({ CiphertextBlob }), ok, X1, X3],
+    [
+      "ReEncrypt",
+      (DestinationKeyId, CiphertextBlob) => kms.reEncrypt({ CiphertextBlob, DestinationKeyId }),
+      ok,
+      X1,
+      X3,
+    ],
+    ["GenerateDataKey", (KeyId) => kms.generateDataKey({ KeyId, KeySpec: "AES_256" }), ok, X1, X3],
+    [
+      "GenerateDataKeyWithoutPlaintext",
+      (KeyId) => kms.generateDataKeyWithoutPlaintext({ KeyId, NumberOfBytes: 5 }),
+      ok,
+      X1,
+      X3,
+    ],
+    ["EncryptBatch", (KeyId) => kms.encryptBatch({ KeyId, Entries: [{ Plaintext: plaintext }] }), ok, X1, X3],
+    [
+      "CreateAlias",
+      async (KeyId) => {
+        await kms.createAlias({ AliasName: "alias/in-a-state", TargetKeyId: KeyId });
+        await kms.deleteAlias({ AliasName: "alias/in-a-state" });
+      },
+      ok,
+      ok,
+      X3,
+    ],
+    ["DescribeKey", (KeyId) => kms.describeKey({ KeyId }), ok, ok, ok],
+    ["GetKeyPolicy", (KeyId) => kms.getKeyPolicy({ KeyId }), ok, ok, ok],
+    [
+      "PutKeyPolicy",
+      async (KeyId) => kms.putKeyPolicy({ KeyId, Policy: (await kms.getKeyPolicy({ KeyId })).Policy }),
+      ok,
+      ok,
+      ok,
+    ],
+    ["ListKeyPolicies", (KeyId) => kms.listKeyPolicies({ KeyId }), ok, ok, ok],
+    ["ListAliases", (KeyId) => kms.listAliases({ KeyId }), ok, ok, ok],
+    ["UpdateKeyDescription", (KeyId) => kms.updateKeyDescription({ KeyId, Description: "" }), ok, ok, X3],
+    ["EnableKey", (KeyId) => kms.enableKey({ KeyId }), ok, ok, X3],
+    ["DisableKey", (KeyId) => kms.disableKey({ KeyId }), ok, ok, X3],
+    ["ScheduleKeyDeletion", (KeyId) => kms.scheduleKeyDeletion({ KeyId }), ok, ok, X3],
+    ["CancelKeyDeletion", (KeyId) => kms.cancelKeyDeletion({ KeyId }), X4, X4, ok],
+  ];
+
+  const setUps: [string, (KeyId: string) => Promise<unknown>][] = [
+    ["Enabled", async () => {}],
+    ["Disabled", (KeyId) => kms.disableKey({ KeyId })],
+    ["PendingDeletion", (KeyId) => kms.scheduleKeyDeletion({ KeyId })],
+  ];
+
+  const cases = table.flatMap(([name, run, ...outcomes]) =>
+    setUps.map(([state, setUp], i) => ({ name, run, state, setUp, outcome: outcomes[i] as typeof ok })),
+  );
+
+  test.each(cases)("$name on a key that is $state", async ({ run, setUp, outcome }) => {
+    const { KeyId, Arn } = await newKey(kms);
+    const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: plaintext });
+    await setUp(KeyId);
+    const answer = await run(KeyId, CiphertextBlob as Uint8Array).then(ok, (error) => `${error}`);
+    expect(answer).toBe(outcome(Arn));
+  });
+});
+
+describe("switching a key", () => {
+  test("off and on shows in its description", async () => {
+    const { KeyId } = await newKey(kms);
+    expect(await kms.disableKey({ KeyId })).toEqual({ $metadata: expect.anything() });
+    const off = (await kms.describeKey({ KeyId })).KeyMetadata;
+    expect([off?.KeyState, off?.Enabled]).toEqual(["Disabled", false]);
+    await kms.enableKey({ KeyId });
+    const on = (await kms.describeKey({ KeyId })).KeyMetadata;
+    expect([on?.KeyState, on?.Enabled]).toEqual(["Enabled", true]);
+  });
+
+  test("takes turns, so that no change is lost", async () => {
+    const { KeyId } = await newKey(kms);
+    await Promise.all([
+      kms.disableKey({ KeyId }),
+      kms.updateKeyDescription({ KeyId, Description: "new" }),
+      ...Array.from({ length: 20 }, (_, i) => (i % 2 ? kms.enableKey({ KeyId }) : kms.disableKey({ KeyId }))),
+    ]);
+    const { KeyMetadata } = await kms.describeKey({ KeyId });
+    expect([KeyMetadata?.KeyState, KeyMetadata?.Description]).toEqual(["Enabled", "new"]);
+  });
+});
+
+describe("ScheduleKeyDeletion", () => {
+  test.each([
+    [6, "greater than or equal to 7"],
+    [31, "less than or equal to 30"],
+    [0, "greater than or equal to 1"],
+    [366, "less than or equal to 365"],
+  ])("refuses a window of %i days", async (PendingWindowInDays, bound) => {
+    const { KeyId } = await newKey(kms);
+    expect(await refusal(kms.scheduleKeyDeletion({ KeyId, PendingWindowInDays }))).toBe(
+      `ValidationException: 1 validation error detected: Value '${PendingWindowInDays}' at 'pendingWindowInDays' ` +
+        `failed to satisfy constraint: Member must have value ${bound}`,
+    );
+  });
+
+  test("names the day, which the description then has until it is cancelled", async () => {
+    const { KeyId, Arn } = await newKey(kms);
+    const DeletionDate = new Date(clock.now + 30 * 86_400_000);
+    expect(await kms.scheduleKeyDeletion({ KeyId })).toMatchObject({
+      KeyId: Arn,
+      DeletionDate,
+      KeyState: "PendingDeletion",
+      PendingWindowInDays: 30,
+    });
+    const pending = (await kms.describeKey({ KeyId })).KeyMetadata;
+    expect(pending).toMatchObject({ DeletionDate, KeyState: "PendingDeletion", Enabled: false });
+    expect(await kms.cancelKeyDeletion({ KeyId })).toMatchObject({ KeyId: Arn });
+    const rescued = (await kms.describeKey({ KeyId })).KeyMetadata;
+    expect(rescued?.KeyState).toBe("Disabled");
+    expect(rescued).not.toHaveProperty("DeletionDate");
+  });
+});
