@@ -66,7 +66,7 @@ export const QUERIES = {
   listAliases: `SELECT ${ALIAS} FROM aliases WHERE region = ? AND account = ? AND name > ? ORDER BY name LIMIT ?`,
   listAliasesOfKey: `SELECT ${ALIAS} FROM aliases
     WHERE region = ? AND account = ? AND name > ? AND key_id = ? ORDER BY name LIMIT ?`,
-  keysDue: `SELECT ${KEY} FROM keys WHERE deletion_at <= ? ORDER BY deletion_at, region, key_id`,
+  keysDue: `SELECT ${KEY} FROM keys WHERE deletion_at <= ? ORDER BY deletion_at`,
   backingKeys: `SELECT ${BACKING_KEY} FROM backing_keys WHERE region = ? AND key_id = ? ORDER BY version`,
   countKeys: "SELECT count(*) FROM keys WHERE region = ? AND account = ?",
   countAliases: "SELECT count(*) FROM aliases WHERE region = ? AND key_id = ?",
