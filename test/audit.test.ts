@@ -737,13 +737,11 @@ describe("tail", () => {
     expect(await lastEvents(directory, 0)).toEqual([]);
 
     const stop = new AbortController();
-    const followed = followEvents(directory, stop.signal);
-    const first = followed.next();
-    await new Promise((done) => setTimeout(done, 50));
-    await a.audit.record(event({ requestId: "now" }));
+    const followed = await followEvents(directory, stop.signal);
     const late = await opened({ directory });
-    await late.audit.record(event({ requestId: "late" }));
-    expect(JSON.parse((await first).value as string).requestID).toBe("now");
+    await late.audit.record(event({ time: time + 301_000, requestId: "late" }));
+    await a.audit.record(event({ time: time + 300_000, requestId: "now" }));
+    expect(JSON.parse((await followed.next()).value as string).requestID).toBe("now");
     expect(JSON.parse((await followed.next()).value as string).requestID).toBe("late");
     stop.abort();
     expect((await followed.next()).done).toBe(true);

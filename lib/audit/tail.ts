@@ -24,6 +24,13 @@ const isEvent = (line: string) => line.startsWith('{"eventVersion"');
 /** CloudTrail's time of an event has a fixed place behind the caller, but not a fixed column. */
 const timeOf = (line: string) => /"eventTime":"([^"]+)"/.exec(line)?.[1] ?? "";
 
+function byTime(lines: string[]): string[] {
+  return lines
+    .map((line) => ({ line, time: timeOf(line) }))
+    .sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
+    .map(({ line }) => line);
+}
+
 /** The last `count` event lines of all streams, by their time. */
 export async function lastEvents(directory: string, count: number): Promise<string[]> {
   let lines: string[] = [];
@@ -32,11 +39,7 @@ export async function lastEvents(directory: string, count: number): Promise<stri
     const oldest = lines.length < count ? Number.NEGATIVE_INFINITY : Date.parse(timeOf(lines[0] as string));
     // Events carry whole seconds: a file last written a second before the oldest has nothing newer.
     if (count === 0 || modified < oldest - 1_000) break;
-    lines = [...(await lastOf(path, count)), ...lines]
-      .map((line) => ({ line, time: timeOf(line) }))
-      .sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
-      .map(({ line }) => line)
-      .slice(-count);
+    lines = byTime([...(await lastOf(path, count)), ...lines]).slice(-count);
   }
   return lines;
 }
@@ -67,11 +70,27 @@ function wholeLines(bytes: Buffer): string[] {
   return bytes.toString().split("\n").slice(0, -1);
 }
 
-/** Event lines as they are written from now on, in whichever file, until the signal aborts. */
-export async function* followEvents(directory: string, signal: AbortSignal): AsyncGenerator<string> {
+/**
+ * Event lines as they are written from now on, in whichever file, until the signal aborts: what was written before
+ * the promise resolved does not come.
+ */
+export async function followEvents(
+  directory: string,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<string, void>> {
   const seen = new Map<string, number>();
   for (const { path } of await logFiles(directory)) seen.set(path, (await stat(path)).size);
+  return follow(directory, signal, seen);
+}
+
+/** `seen` says how far each file has been read. */
+async function* follow(
+  directory: string,
+  signal: AbortSignal,
+  seen: Map<string, number>,
+): AsyncGenerator<string, void> {
   while (!signal.aborted) {
+    const lines: string[] = [];
     for (const { path } of await logFiles(directory)) {
       const from = seen.get(path) ?? 0;
       const { size } = await stat(path);
@@ -79,8 +98,9 @@ export async function* followEvents(directory: string, signal: AbortSignal): Asy
       const bytes = await readFrom(path, from, size - from);
       const end = bytes.lastIndexOf(10) + 1;
       seen.set(path, from + end);
-      yield* wholeLines(bytes.subarray(0, end)).filter(isEvent);
+      lines.push(...wholeLines(bytes.subarray(0, end)).filter(isEvent));
     }
+    yield* byTime(lines);
     await sleep(PAUSE, undefined, { signal }).catch(() => {});
   }
 }

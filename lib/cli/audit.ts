@@ -44,16 +44,14 @@ const tail: Work = async (invocation, _, options) => {
     if (invocation.json) for (const event of events) invocation.out.line(event);
     else printEvents(invocation.out, events);
   };
-  // Followed from before, so that no event falls between.
-  const coming = followEvents(directory, invocation.signal);
-  const next = follow ? coming.next() : undefined;
+  // Followed from before, so that no event falls between; what is met twice is shown once.
+  const coming = follow ? await followEvents(directory, invocation.signal) : undefined;
   const last = await lastEvents(directory, lines);
-  if (last.length === 0 && !follow) return invocation.note("no events yet");
+  if (last.length === 0 && coming === undefined) return invocation.note("no events yet");
   print(last);
-  if (next === undefined) return;
-  const seen = new Set(last);
-  for (let event = await next; !event.done; event = await coming.next())
-    if (!seen.delete(event.value)) print([event.value]);
+  if (coming === undefined) return;
+  const printed = new Set(last);
+  for await (const event of coming) if (!printed.delete(event)) print([event]);
 };
 
 function needDirectory(directory: string): void {

@@ -135,7 +135,7 @@ function describeToken(token: TokenInfo, find: Find): void {
   find(
     "lanes",
     "ok",
-    `${lanes.symmetric} symmetric, ${lanes.asymmetric} asymmetric; room for ${handles.limit} key handles`,
+    `${lanes.symmetric} symmetric, ${lanes.asymmetric} asymmetric; room for ${many(handles.limit, "key handle")}`,
   );
   find("mechanisms", "ok", `${token.mechanisms.length}, key wrap by ${token.keyWrap}`);
   if (token.quirks.length > 0) find("quirks", "ok", token.quirks.join(", "));

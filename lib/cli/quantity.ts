@@ -22,7 +22,7 @@ export function duration(milliseconds: number): string {
 
 /** A number with its noun: "1 line", "3 lines". */
 export const many = (value: number, noun: string) =>
-  `${count(value)} ${value === 1 ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+  `${count(value)} ${value === 1 ? noun : /[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
 
 export const rate = (size: number, milliseconds: number) =>
   `${bytes((size * 1_000) / Math.max(1, milliseconds))}/s`;
