@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -13,11 +13,11 @@ import {
   readHead,
   writeHead,
 } from "../lib/ciphertext.ts";
-import { CIPHERTEXT_OVERHEAD } from "../lib/hsm.ts";
+import { CIPHERTEXT_OVERHEAD, Hsm, provisionSoftHsm } from "../lib/hsm.ts";
 import json from "./vectors/ciphertext.json" with { type: "json" };
 
 const script = join(import.meta.dirname, "decrypt-ciphertext.mjs");
-const { canonicalContext, check } = await import(script);
+const { canonicalContext, check, decrypt, encrypt } = await import(script);
 
 interface Vector {
   name: string;
@@ -70,6 +70,71 @@ describe("the vectors", () => {
     }
   });
 });
+
+describe("a ciphertext of the engine", () => {
+  it("is opened by the script, with the backing key that pkcs11js unwraps in the token", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "keystead-ciphertext-"));
+    const token = await provisionSoftHsm(directory);
+    const hsm = await Hsm.open(token);
+    try {
+      await hsm.openDomain("us-east-1", true);
+      const context = bindingContext({
+        region: "us-east-1",
+        keyId,
+        version: 1,
+        keySpec: "SYMMETRIC_DEFAULT",
+      });
+      const blob = await hsm.generateKey("us-east-1", context);
+      const header = writeHead({ keyId, materialId });
+      const key = hsm.key({ domain: "us-east-1", blob, context, header });
+      const pairs = { tenant: "7", é: "ü" };
+      const ciphertext = await hsm.seal(key, Buffer.from("attack at dawn"), encodeContext(pairs));
+      // Behind version, kind, generation and size comes the wrapped key, and behind it 32 bytes of binding.
+      const wrapped = Buffer.from(blob.subarray(10, -32)).toString("hex");
+      const env = { ...process.env, ...token.environment };
+      const pin = readFileSync(join(directory, "pin"), "utf8").trim();
+      const backingKey = execFileSync(
+        process.execPath,
+        ["-e", unwrap, token.module, token.token, pin, "keystead domain us-east-1", wrapped],
+        { env, encoding: "utf8" },
+      );
+      expect(decrypt(hex(backingKey), Buffer.from(ciphertext), pairs).toString()).toBe("attack at dawn");
+      const nonce = Buffer.alloc(16, 5);
+      const plaintext = Buffer.from("retreat at dusk");
+      const fields = { keyId, materialId, nonce, item: 9, context: pairs, plaintext };
+      const ours = encrypt({ backingKey: hex(backingKey), ...fields });
+      const opened = await hsm.open(key, ours, encodeContext(pairs));
+      expect(Buffer.from(opened ?? []).toString()).toBe("retreat at dusk");
+    } finally {
+      await hsm.close();
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+/** A process of its own, as the module of this one is the engine's. Prints a wrapped secret in hex. */
+const unwrap = `
+  const pkcs11 = require("pkcs11js");
+  const [module, label, pin, domain, wrapped] = process.argv.slice(1);
+  const p = new pkcs11.PKCS11();
+  p.load(module);
+  p.C_Initialize();
+  const slot = p.C_GetSlotList(true).find((one) => p.C_GetTokenInfo(one).label.trim() === label);
+  const session = p.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+  p.C_Login(session, pkcs11.CKU_USER, pin);
+  p.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: domain }]);
+  const key = p.C_FindObjects(session, 1)[0];
+  p.C_FindObjectsFinal(session);
+  const secret = p.C_UnwrapKey(session, { mechanism: 0x210a }, key, Buffer.from(wrapped, "hex"), [
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
+    { type: pkcs11.CKA_TOKEN, value: false },
+    { type: pkcs11.CKA_SENSITIVE, value: false },
+    { type: pkcs11.CKA_EXTRACTABLE, value: true },
+  ]);
+  const [{ value }] = p.C_GetAttributeValue(session, secret, [{ type: pkcs11.CKA_VALUE }]);
+  process.stdout.write(value.toString("hex"));
+`;
 
 describe("the head", () => {
   const ciphertext = Buffer.concat([writeHead({ keyId, materialId }), Buffer.alloc(37)]);
