@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "keystead",
-      "sources": ["<!@(node -p \"require('fs').globSync ? require('fs').globSync('native/**/*.cc').filter((f) => !f.includes('_test')).join(' ') : ['native','native/engine'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cc') && !f.includes('_test')).map((f) => d + '/' + f)).join(' ')\")"],
+      "sources": ["<!@(node -p \"['native', 'native/engine'].flatMap((d) => require('fs').readdirSync(d).filter((f) => f.endsWith('.cc')).map((f) => d + '/' + f)).join(' ')\")"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags!": ["-fno-exceptions"],
