@@ -1,6 +1,6 @@
 import { InvalidKeyUsageException, UnsupportedOperationException, ValidationException } from "./errors.ts";
-import type * as shapes from "./shape/kms.ts";
 import type { Valid } from "./shape.ts";
+import type * as shapes from "./shapes.ts";
 
 export type KeySpec = Valid<typeof shapes.KeySpec>;
 export type KeyUsage = Valid<typeof shapes.KeyUsageType>;

@@ -22,19 +22,20 @@ export type { KmsOptions } from "./kms/options.ts";
 
 export interface AsOptions {
   /**
-   * The caller's identity policies, as JSON; they count where a key policy delegates to the account. Left out,
-   * the account lets the caller use KMS: the program that says `as` vouches for that. None (`[]`) lets it do
-   * only what key policies allow it by name.
+   * The caller's identity policies, as JSON. They count where a key policy delegates to the account, as the default
+   * one does, and for what no key policy speaks for. Left out, they are one that allows the latter alone: to make
+   * keys, to list them, to name aliases.
    */
   policies?: readonly string[];
 }
 
 type Answered<T> = Promise<T & { $metadata: ResponseMetadata }>;
 
-const ANYTHING = compilePolicy(
+/** What a key allows, only its policy says. */
+const BESIDE_KEYS = compilePolicy(
   JSON.stringify({
     Version: "2012-10-17",
-    Statement: { Sid: "vouched for", Effect: "Allow", Action: "kms:*", Resource: "*" },
+    Statement: { Effect: "Allow", Action: "kms:*", NotResource: "arn:aws:kms:*:*:key/*" },
   }),
   "identity",
 );
@@ -72,7 +73,7 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
       throw new TypeError(
         `${JSON.stringify(arn)} is no principal; give an ARN such as "arn:aws:iam::${this.account}:role/app"`,
       );
-    const compiled = policies?.map((policy) => compilePolicy(policy, "identity")) ?? [ANYTHING];
+    const compiled = policies?.map((policy) => compilePolicy(policy, "identity")) ?? [BESIDE_KEYS];
     return new Kms(this.#deployment, principal, compiled);
   }
 

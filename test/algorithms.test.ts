@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { algorithmOf, algorithms, dataKeyBytes, encryptionAlgorithmOf, usageOf } from "../lib/algorithms.ts";
 import { OVERHEAD_BYTES } from "../lib/ciphertext.ts";
-import * as shapes from "../lib/shape/kms.ts";
 import { validate } from "../lib/shape.ts";
+import * as shapes from "../lib/shapes.ts";
 
 const symmetric = algorithmOf("SYMMETRIC_DEFAULT");
 const served = new Set(algorithms.map(({ keySpec }) => keySpec));

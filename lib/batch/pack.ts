@@ -2,8 +2,8 @@ import { type BatchError, LIMITS } from "../batch.ts";
 import { type EncryptionContext, encodeContext } from "../ciphertext.ts";
 import { ValidationException } from "../errors.ts";
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
-import * as shapes from "../shape/kms.ts";
 import { type BlobShape, type StructureShape, structure, validate } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 import { errorOf } from "./material.ts";
 
 /** The entries of a batch as the engine takes them; those with an error are not among them. */

@@ -1,7 +1,7 @@
 import { algorithmOf, type KeySpec, type KeyUsage } from "../algorithms.ts";
 import { keyArn } from "../arn.ts";
-import * as shapes from "../shape/kms.ts";
 import type { Output } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
 
 export type KeyMetadata = Output<typeof shapes.KeyMetadata>;

@@ -9,8 +9,8 @@ import {
 } from "../errors.ts";
 import { arnOf } from "../keys.ts";
 import { operation, type Request, states, within } from "../operation.ts";
-import * as shapes from "../shape/kms.ts";
 import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
 
 const ALIASES_PER_KEY = 50;

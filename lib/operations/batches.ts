@@ -20,8 +20,8 @@ import { InvalidCiphertextException, ValidationException } from "../errors.ts";
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
 import { arnOf } from "../keys.ts";
 import { operation, type Request, states } from "../operation.ts";
-import * as shapes from "../shape/kms.ts";
 import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
 
 const members = {

@@ -3,8 +3,8 @@ import { encodeContext } from "../ciphertext.ts";
 import { ValidationException } from "../errors.ts";
 import { arnOf } from "../keys.ts";
 import { operation, type Request, refuseDryRun, refuseRecipient, states } from "../operation.ts";
-import * as shapes from "../shape/kms.ts";
 import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
 
 const failures = [

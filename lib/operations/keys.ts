@@ -9,8 +9,8 @@ import {
 } from "../errors.ts";
 import { arnOf, checkTags, describe } from "../keys.ts";
 import { operation, states, updateKey, within } from "../operation.ts";
-import * as shapes from "../shape/kms.ts";
 import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 
 const DAY = 86_400_000;
 const KEYS_PER_ACCOUNT = 100_000;
@@ -74,9 +74,10 @@ export const createKey = operation({
     const algorithm = algorithmOf(input.KeySpec ?? input.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT");
     const keyUsage = usageOf(algorithm, input.KeyUsage);
     checkTags(input.Tags ?? []);
-    const policy = input.Policy ?? defaultKeyPolicy(account);
     const key = { region, account, keyId: randomUUID(), keySpec: algorithm.keySpec };
-    request.checkPolicy(key, policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    if (input.Policy !== undefined)
+      request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    if (input.Tags?.length) request.authorise("kms:TagResource", "*");
     if ((await request.store.countKeys(region, account)) >= KEYS_PER_ACCOUNT)
       throw new LimitExceededException(`This account has ${KEYS_PER_ACCOUNT} keys in ${region}, the limit.`);
 
@@ -88,7 +89,7 @@ export const createKey = operation({
       keyManager: "CUSTOMER",
       keyState: "Enabled",
       description: input.Description ?? "",
-      policy,
+      policy: input.Policy ?? defaultKeyPolicy(account),
       createdAt: now,
       deletionAt: null,
       multiRegion: false,

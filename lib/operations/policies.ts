@@ -1,7 +1,7 @@
 import { NotFoundException } from "../errors.ts";
 import { operation, states, updateKey } from "../operation.ts";
-import * as shapes from "../shape/kms.ts";
 import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 
 /** A key has one policy, and this is its name. */
 const NAME = "default";

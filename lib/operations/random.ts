@@ -1,7 +1,7 @@
 import { CustomKeyStoreNotFoundException, ValidationException } from "../errors.ts";
 import { operation, refuseRecipient } from "../operation.ts";
-import * as shapes from "../shape/kms.ts";
 import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
 
 export const generateRandom = operation({
   name: "GenerateRandom",

@@ -1,4 +1,4 @@
-import { blob, boolean, integer, list, map, string, structure, timestamp } from "../shape.ts";
+import { blob, boolean, integer, list, map, string, structure, timestamp } from "./shape.ts";
 
 /**
  * The shapes that operations share, named and bounded as in the AWS model (a test compares). What holds in fewer
