@@ -355,7 +355,7 @@ describe("a policy that is not to be evaluated as written", () => {
       'Statement[0].Resource[1]: "arn:aws:kms:*" is neither "*" nor an ARN',
     ],
     [
-      one({ Resource: "arn:aws:kms:us-east-1:1:key/${aws:username}" }),
+      one({ Resource: "arn:aws:kms:us-east-1:1:key/\u0024{aws:username}" }),
       "Statement[0].Resource: policy variables are not served yet",
     ],
     [one({ Principal: [] }), "Statement[0].Principal: must be an object"],
@@ -463,7 +463,7 @@ describe("a policy that is not to be evaluated as written", () => {
       "kms:*",
       "2012-10-17",
       "111122223333",
-      "${a}",
+      "\u0024{a}",
       "arn:aws:kms:::",
       "",
     ];

@@ -33,6 +33,10 @@ export function validate<S extends Shape>(shape: S, value: unknown): Valid<S> {
   return value as Valid<S>;
 }
 
+/** Bounds of what an error repeats, as it goes into the log as well. */
+const LONGEST_ECHO = 2048;
+const MOST_TEXTS = 20;
+
 function report(failures: Failure[]): Error {
   const mistyped = failures.find((failure) => failure.type);
   if (mistyped !== undefined) {
@@ -40,10 +44,11 @@ function report(failures: Failure[]): Error {
     return new SerializationException(`${mistyped.constraint} at ${place}`);
   }
   const count = failures.length;
-  const texts = failures.map(({ path, shown, constraint }) => {
+  const texts = failures.slice(0, MOST_TEXTS).map(({ path, shown, constraint }) => {
     const value = shown === undefined ? "Value" : `Value ${shown}`;
     return `${value} at '${path.toReversed().join(".")}' failed to satisfy constraint: ${constraint}`;
   });
+  if (count > MOST_TEXTS) texts.push(`and ${count - MOST_TEXTS} more`);
   return new ValidationException(
     `${count} validation error${count === 1 ? "" : "s"} detected: ${texts.join("; ")}`,
   );
@@ -111,7 +116,10 @@ function compileString(shape: StringShape): Check {
   const allowed = shape.enum === undefined ? undefined : new Set<string>(shape.enum);
   // The model's patterns hold for the whole value, whether or not they say so.
   const pattern = shape.pattern === undefined ? undefined : new RegExp(`^(?:${shape.pattern})$`);
-  const echo = (value: string) => (shape.sensitive ? undefined : `'${value}'`);
+  const echo = (value: string) => {
+    if (shape.sensitive) return undefined;
+    return value.length <= LONGEST_ECHO ? `'${value}'` : `'${value.slice(0, LONGEST_ECHO)}…'`;
+  };
   return (value) => {
     if (typeof value !== "string") return mistyped(value, "a string");
     // A lone surrogate has no UTF-8: in bytes it would be the same as every other one.
@@ -183,7 +191,8 @@ function mistyped(value: unknown, wanted: string): Failure[] {
 
 /** What a value is, in words that give nothing of it away. */
 function kind(value: unknown): string {
-  if (typeof value === "number") return Number.isInteger(value) ? "an integer" : "a number that is not an integer";
+  if (typeof value === "number")
+    return Number.isInteger(value) ? "an integer" : "a number that is not an integer";
   if (typeof value !== "object") return `a value of type ${typeof value}`;
   if (value === null) return "null";
   return Array.isArray(value) ? "an array" : "an object of another class";
@@ -191,8 +200,11 @@ function kind(value: unknown): string {
 
 /** Adds what was found at a place within, wrapped in that place's name (innermost part first). */
 function join(failures: Failure[] | undefined, found: Failure[], ...place: string[]): Failure[] {
-  for (const failure of found) failure.path.push(...place);
-  return failures === undefined ? found : failures.concat(found);
+  for (const failure of found) {
+    failure.path.push(...place);
+    failures?.push(failure);
+  }
+  return failures ?? found;
 }
 
 /** Made by `{}`, `JSON.parse` or `Object.create(null)`, in whatever realm. */
