@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import type { Work } from "./cli/action.ts";
 import { aliasCommands } from "./cli/alias.ts";
@@ -12,6 +11,7 @@ import { failureOf } from "./cli/failure.ts";
 import { initCommand } from "./cli/init.ts";
 import { type GlobalOptions, Invocation } from "./cli/invocation.ts";
 import { keyCommands } from "./cli/key.ts";
+import { manifest } from "./cli/manifest.ts";
 import { startCommand } from "./cli/start.ts";
 import { Terminal } from "./cli/terminal.ts";
 import { DEFAULT_DIRECTORY } from "./config.ts";
@@ -36,7 +36,6 @@ const action =
     process.exitCode = invocation.exit;
   };
 
-const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 const program = new Command("keystead")
   .description(manifest.description)
   .version(manifest.version)

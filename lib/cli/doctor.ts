@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { type Config, readConfig } from "../config.ts";
 import { crew, findSoftHsm, type TokenInfo } from "../hsm.ts";
-import { Kms } from "../kms.ts";
 import { openStore } from "../store.ts";
 import type { Action, Work } from "./action.ts";
 import { verifyDirectory } from "./audit.ts";
@@ -82,7 +81,7 @@ const doctor: Work = async (invocation) => {
     privacy(directory, config, find);
     let token: TokenInfo | undefined;
     await examine("token", async () => {
-      const kms = await Kms.open({ directory });
+      const kms = await invocation.open();
       token = kms.hsm;
       await kms.close();
     });

@@ -12,7 +12,11 @@ import type { Invocation } from "./invocation.ts";
 import { collectPair } from "./pairs.ts";
 import { Progress } from "./progress.ts";
 import { bytes, duration, many, rate } from "./quantity.ts";
+import { harmless } from "./terminal.ts";
 import { decryptedName, encryptedName, plan, type Renaming, SUFFIX, type Transfer } from "./transfer.ts";
+
+/** So many files are named one by one. */
+const LISTED = 20;
 
 interface Options {
   key?: string;
@@ -107,7 +111,7 @@ async function passFiles(
   const progress = new Progress(invocation.err, `${way.verb}ing ${many(transfers.length, "file")}`);
   const done = new Map<Transfer, number>();
   let sum = 0;
-  const results: (FileResult & Transfer)[] = [];
+  const results = new Map<Transfer, FileResult>();
   const resolved = way === decrypting ? await keyArnOf(caller, key) : key;
   const one = async (transfer: Transfer) => {
     const onProgress = (at: { done: number }) => {
@@ -119,10 +123,10 @@ async function passFiles(
       .file(caller.envelope, transfer, { key: resolved, context, signal: invocation.signal, onProgress })
       .catch((cause) => {
         const before =
-          transfers.length > 1 ? ` (${results.length} of ${transfers.length} files were done before)` : "";
+          transfers.length > 1 ? ` (${results.size} of ${transfers.length} files were done before)` : "";
         throw new Located(transfer.from, before, cause);
       });
-    results.push({ ...result, ...transfer });
+    results.set(transfer, result);
   };
   try {
     await inParallel(transfers, Math.min(8, 2 * availableParallelism()), one);
@@ -132,22 +136,26 @@ async function passFiles(
   const elapsed = performance.now() - began;
   invocation.answer(
     {
-      Files: results.map(({ from, to, read, written, header }) => ({
-        From: from,
-        To: to,
-        Read: read,
-        Written: written,
-        EncryptionContext: header.EncryptionContext,
-      })),
+      Files: transfers.map((transfer) => {
+        const { read, written, header } = results.get(transfer) as FileResult;
+        const { from, to } = transfer;
+        return {
+          From: from,
+          To: to,
+          Read: read,
+          Written: written,
+          EncryptionContext: header.EncryptionContext,
+        };
+      }),
     },
     (out) => {
-      for (const { from, to, written } of results.slice(0, 20))
-        out.line(`${from} → ${to}  ${bytes(written)}`);
-      if (results.length > 20) out.line(`… and ${many(results.length - 20, "more file")}`);
+      for (const transfer of transfers.slice(0, LISTED)) {
+        const { written } = results.get(transfer) as FileResult;
+        out.line(`${harmless(transfer.from)} → ${harmless(transfer.to)}  ${bytes(written)}`);
+      }
+      if (transfers.length > LISTED) out.line(`… and ${many(transfers.length - LISTED, "more file")}`);
       const speed = total > 1 << 20 ? `, ${rate(total, elapsed)}` : "";
-      out.line(
-        out.paint("dim", `${way.done} ${many(results.length, "file")} in ${duration(elapsed)}${speed}`),
-      );
+      out.line(out.paint("dim", `${way.done} ${many(results.size, "file")} in ${duration(elapsed)}${speed}`));
     },
   );
 }

@@ -50,7 +50,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     EXIT.tokenUnavailable,
     "give the path of a PKCS#11 module, or install SoftHSM: apt-get install softhsm2",
   ],
-  TOKEN_NOT_FOUND: [EXIT.tokenUnavailable, "see the tokens of the module with keystead doctor"],
+  TOKEN_NOT_FOUND: [EXIT.tokenUnavailable, "give its label with --token, or see keystead doctor"],
 };
 
 /** By the code of a system error, where nothing else is known. */
@@ -121,7 +121,8 @@ function tokenRule({ name }: Named): Rule | undefined {
 
 function aliasHint(message: string): string | undefined {
   if (/alias/i.test(message) && /not found/.test(message)) return "list them with keystead alias list";
-  return /does not exist|Invalid keyId/.test(message) ? "list them with keystead key list" : undefined;
+  if (/Invalid keyId/.test(message)) return "give a key id, a key ARN or alias/NAME";
+  return /does not exist/.test(message) ? "list them with keystead key list" : undefined;
 }
 
 /** Some of AWS's errors come without a text. */

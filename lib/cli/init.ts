@@ -12,7 +12,7 @@ import {
   readConfig,
   writeConfig,
 } from "../config.ts";
-import { Kms } from "../kms.ts";
+import type { Kms, KmsOptions } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { CliError, usage } from "./exit.ts";
 import type { Invocation } from "./invocation.ts";
@@ -79,11 +79,11 @@ const init: Work = async (invocation, _, options) => {
 };
 
 /** Opens the deployment for the first time, which makes it. What could not be opened can be set up again. */
-async function open(invocation: Invocation, options: Parameters<typeof Kms.open>[0]): Promise<void> {
+async function open(invocation: Invocation, options: KmsOptions): Promise<void> {
   const { directory } = invocation;
   let kms: Kms;
   try {
-    kms = await Kms.open({ ...options, directory });
+    kms = await invocation.open(options);
   } catch (error) {
     await rm(join(directory, CONFIG_FILE), { force: true });
     throw error;

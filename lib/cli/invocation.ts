@@ -1,5 +1,6 @@
-import { Kms } from "../kms.ts";
+import { Kms, type KmsOptions } from "../kms.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { manifest } from "./manifest.ts";
 import { Terminal } from "./terminal.ts";
 
 /** Options that every command takes. */
@@ -30,12 +31,18 @@ export class Invocation {
 
   /** Opens the service for as long as `work` takes; `caller` is whom `--as` names, else the account's root. */
   async withKms<T>(work: (caller: Kms, kms: Kms) => Promise<T>): Promise<T> {
-    const kms = await Kms.open({ directory: this.directory });
+    const kms = await this.open();
     try {
       return await work(this.as === undefined ? kms : kms.as(this.as), kms);
     } finally {
       await kms.close();
     }
+  }
+
+  /** Opens the service for the account's root. */
+  open(options: KmsOptions = {}): Promise<Kms> {
+    const audit = { userAgent: `keystead-cli/${manifest.version}` };
+    return Kms.open({ audit, ...options, directory: this.directory });
   }
 
   /** The answer: JSON for programs, or what `human` prints. */

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Kms } from "../kms.ts";
 import { CliError, EXIT } from "./exit.ts";
 import type { Invocation } from "./invocation.ts";
@@ -16,7 +17,8 @@ export interface Done {
 
 const CONTEXT = { purpose: "keystead start" };
 const RECORD = 256;
-const A_CALL = 10_000;
+/** As many as a call takes. */
+const A_CALL = 100_000;
 
 /** Records of 256 bytes, encrypted and decrypted by the batch, and compared. */
 export async function recordsRoundTrip(
@@ -90,11 +92,11 @@ export async function fileRoundTrip(
       progress.update(done, total),
   });
   let size = 0;
-  const encrypting = await timed(`encrypting ${file}`, async (progress) => {
+  const encrypting = await timed(`encrypting ${basename(file)}`, async (progress) => {
     const result = await kms.envelope.encryptFile(file, sealed, { KeyId, ...reporting(progress) });
     size = result.read;
   });
-  const decrypting = await timed(`decrypting ${sealed}`, (progress) =>
+  const decrypting = await timed(`decrypting ${basename(sealed)}`, (progress) =>
     kms.envelope.decryptFile(sealed, opened, reporting(progress)),
   );
   return [

@@ -3,7 +3,7 @@ import { mkdir, statfs } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { lastEvents } from "../audit.ts";
-import { Kms } from "../kms.ts";
+import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { auditDirectory, printEvents, printReport, verifyDirectory } from "./audit.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -54,7 +54,7 @@ const start: Work = async (invocation, args, given) => {
       ? `making a token and a database in ${resolve(directory)}`
       : `using what is in ${resolve(directory)}`,
   );
-  const kms = await Kms.open({ directory });
+  const kms = await invocation.open();
   const done: Done[] = [];
   const made: string[] = [];
   try {
