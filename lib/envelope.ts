@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
+import type { EncryptionContext } from "./ciphertext.ts";
 import { type Body, type Direction, type FrameEngine, opening, sealing } from "./envelope/body.ts";
-import type { EncryptionContext } from "./envelope/context.ts";
 import { replaceFile } from "./envelope/file.ts";
 import { parseHeader, readHeader } from "./envelope/header.ts";
 import { type ByteSource, FileIntake, type Intake } from "./envelope/intake.ts";
@@ -11,7 +11,6 @@ import { readable } from "./envelope/stream.ts";
 import { frames } from "./hsm.ts";
 import type { Caller } from "./request.ts";
 
-export type { EncryptionContext } from "./envelope/context.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
 export type { ByteSource } from "./envelope/intake.ts";

@@ -1,6 +1,5 @@
+import type { EncryptionContext } from "../ciphertext.ts";
 import { EnvelopeError } from "./error.ts";
-
-export type EncryptionContext = Record<string, string>;
 
 /** Keys that begin so belong to the AWS Encryption SDK, for what its suites add to a context. */
 const RESERVED = "aws-crypto-";

@@ -1,5 +1,5 @@
+import type { EncryptionContext } from "../ciphertext.ts";
 import type { Caller } from "../request.ts";
-import type { EncryptionContext } from "./context.ts";
 import { EnvelopeError } from "./error.ts";
 import type { EncryptedDataKey, Header } from "./header.ts";
 import type { Suite } from "./suite.ts";

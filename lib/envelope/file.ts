@@ -2,6 +2,9 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
+/** How many bytes are written before they are forced to the disk in the background. */
+const FLUSH = 32 << 20;
+
 /**
  * Puts what `pieces` gives into the file `path`: all of it or, after an error or a crash, nothing; what was
  * there before stays until then. It is written to a file beside it (mode 0600, which it keeps), forced to the
@@ -18,11 +21,7 @@ export async function replaceFile(
   let length = 0;
   try {
     try {
-      for await (const piece of pieces) {
-        await writeAll(file, piece, length);
-        length += piece.length;
-      }
-      await file.sync();
+      length = await writeDurably(file, pieces);
     } finally {
       await file.close();
     }
@@ -36,10 +35,34 @@ export async function replaceFile(
   return length;
 }
 
-async function writeAll(file: FileHandle, piece: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < piece.length; ) {
-    at += (await file.write(piece, at, piece.length - at, position + at)).bytesWritten;
+/** The disk works while the rest is still being written, so that little is left to wait for at the end. */
+async function writeDurably(file: FileHandle, pieces: AsyncIterable<Uint8Array>): Promise<number> {
+  let length = 0;
+  let flushed = 0;
+  let flushing: Promise<void> | undefined;
+  let failure: unknown;
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) {
+      at += (await file.write(piece, at, piece.length - at, length + at)).bytesWritten;
+    }
+    length += piece.length;
+    if (failure) throw failure;
+    if (flushing === undefined && length - flushed >= FLUSH) {
+      flushed = length;
+      flushing = file.datasync().then(
+        () => {
+          flushing = undefined;
+        },
+        (error) => {
+          failure = error;
+        },
+      );
+    }
   }
+  await flushing;
+  if (failure) throw failure;
+  await file.sync();
+  return length;
 }
 
 /** A new name is only durable once its directory is. Windows has no such call, and no need of it. */

@@ -1,4 +1,5 @@
-import { decodeContext, type EncryptionContext, encodeContext } from "./context.ts";
+import type { EncryptionContext } from "../ciphertext.ts";
+import { decodeContext } from "./context.ts";
 import { EnvelopeError } from "./error.ts";
 import type { Intake } from "./intake.ts";
 import { type Suite, suites, TAG_LENGTH } from "./suite.ts";
@@ -34,8 +35,8 @@ export interface HeaderLimits {
   frameLength: number;
 }
 
-export function serialiseHeader(header: Header): Uint8Array {
-  const context = encodeContext(header.context);
+/** The header body of which `context` is the encoded encryption context. */
+export function serialiseHeader(header: Header, context: Uint8Array): Uint8Array {
   const fields = [
     uint8(header.suite.version),
     uint16(header.suite.id),

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
+import type { EncryptionContext } from "../ciphertext.ts";
 import type { Caller } from "../request.ts";
 import type { Body } from "./body.ts";
-import { type EncryptionContext, requireContext } from "./context.ts";
+import { encodeContext, requireContext } from "./context.ts";
 import { type DataKey, decryptDataKey, generateDataKey } from "./data-key.ts";
 import { EnvelopeError } from "./error.ts";
 import { type Header, type ReceivedHeader, serialiseHeader } from "./header.ts";
@@ -32,13 +33,14 @@ export async function newMessage(
 ): Promise<NewMessage> {
   const { context, frameLength } = options;
   const suite = DEFAULT_SUITE;
+  const encodedContext = encodeContext(context);
   const messageId = randomBytes(suite.messageIdLength);
   const dataKey = await generateDataKey(caller, suite, options.keyId, context);
   try {
     const { key, commitment } = derive(suite, dataKey.plaintext, messageId);
     const encryptedDataKeys = [dataKey.encrypted];
     const header: Header = { suite, messageId, context, encryptedDataKeys, frameLength, commitment };
-    const serialised = serialiseHeader(header);
+    const serialised = serialiseHeader(header, encodedContext);
     return {
       head: Buffer.concat([serialised, headerTag(key, serialised)]),
       body: { key, messageId, frameLength },
