@@ -1,5 +1,5 @@
 import type { BatchError } from "../batch.ts";
-import { HEAD_BYTES } from "../ciphertext.ts";
+import { HEAD_BYTES, OVERHEAD_BYTES } from "../ciphertext.ts";
 import { InvalidCiphertextException } from "../errors.ts";
 import type { Hsm, NativeKey } from "../hsm.ts";
 import { openApart } from "./apart.ts";
@@ -39,7 +39,7 @@ export async function openPacked(
   return { output, items };
 }
 
-/** For each item the number of its head, and the first ciphertext with each. */
+/** For each item the number of its head, and the first ciphertext with each; what is too short has none. */
 function groupByHead({ input, lengths }: Packed): { heads: Uint32Array; firsts: Uint8Array[] } {
   const heads = new Uint32Array(lengths.length);
   const firsts: Uint8Array[] = [];
@@ -49,10 +49,11 @@ function groupByHead({ input, lengths }: Packed): { heads: Uint32Array; firsts: 
   let before = -1;
   for (let i = 0; i < lengths.length; i++) {
     const length = lengths[i] as number;
-    if (i > 0 && length >= HEAD_BYTES && before >= 0 && sameHead(input, at, before)) {
+    const whole = length > OVERHEAD_BYTES;
+    if (whole && before >= 0 && sameHead(input, at, before)) {
       heads[i] = heads[i - 1] as number;
     } else {
-      const head = bytes.toString("latin1", at, at + Math.min(length, HEAD_BYTES));
+      const head = whole ? bytes.toString("latin1", at, at + HEAD_BYTES) : "";
       let number = numbers.get(head);
       if (number === undefined) {
         number = firsts.length;
@@ -61,7 +62,7 @@ function groupByHead({ input, lengths }: Packed): { heads: Uint32Array; firsts: 
       }
       heads[i] = number;
     }
-    before = length >= HEAD_BYTES ? at : -1;
+    before = whole ? at : -1;
     at += length;
   }
   return { heads, firsts };
