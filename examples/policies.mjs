@@ -19,7 +19,9 @@ const { KeyMetadata } = await kms.createKey({
   }),
 });
 const KeyId = KeyMetadata.KeyId;
-const { CiphertextBlob } = await kms.as(app).encrypt({ KeyId, Plaintext: Buffer.from("hello") });
+// No identity policy of its own allows this role anything: what it may do, the key policy says.
+const caller = kms.as(app, { policies: [] });
+const { CiphertextBlob } = await caller.encrypt({ KeyId, Plaintext: Buffer.from("hello") });
 console.log(`the app encrypted ${CiphertextBlob.length} bytes`);
 await kms
   .as(app)

@@ -1,3 +1,6 @@
+/** So many items are worth a crossing of their own: the HSM works on them while the rest is still being asked for. */
+const ENOUGH = 16;
+
 /**
  * Concurrent calls become one crossing into the engine: what is asked for during one turn of the event loop goes
  * together, and while two crossings are under way (one in the HSM, one ready behind it) all else waits its turn
@@ -16,21 +19,27 @@ export class Gather<Item> {
 
   add(item: Item): void {
     this.#waiting.push(item);
-    this.#schedule();
+    if (this.#underWay === 2) return;
+    if (this.#waiting.length >= ENOUGH) this.#start();
+    else this.#startSoon();
   }
 
-  #schedule(): void {
-    if (this.#scheduled || this.#underWay === 2 || this.#waiting.length === 0) return;
+  #startSoon(): void {
+    if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      const items = this.#waiting;
-      this.#waiting = [];
-      this.#underWay++;
-      void this.#cross(items).then(() => {
-        this.#underWay--;
-        this.#schedule();
-      });
+      if (this.#waiting.length > 0 && this.#underWay < 2) this.#start();
+    });
+  }
+
+  #start(): void {
+    const items = this.#waiting;
+    this.#waiting = [];
+    this.#underWay++;
+    void this.#cross(items).then(() => {
+      this.#underWay--;
+      if (this.#waiting.length > 0) this.#startSoon();
     });
   }
 }
