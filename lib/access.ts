@@ -47,24 +47,27 @@ export type Reason =
  * of those whom identity policies allow.
  */
 export function decide(request: AccessRequest): Decision {
-  const { principal, action, resource, account, keyPolicy, identityPolicies = [] } = request;
+  const { principal, resource, account, keyPolicy, identityPolicies = [] } = request;
+  const action = request.action.toLowerCase();
   let named: Statement | undefined;
   let delegated: Statement | undefined;
   if (keyPolicy !== undefined) {
     for (const statement of keyPolicy.statements) {
+      if (named && statement.effect === "Allow") continue;
       const reach = reaches(statement, principal, action, resource);
       if (reach === undefined) continue;
       if (statement.effect === "Deny") return { allowed: false, reason: "key policy denies", statement };
-      if (reach === "named") named ??= statement;
+      if (reach === "named") named = statement;
       else delegated ??= statement;
     }
   }
   let permitted: Statement | undefined;
   for (const policy of identityPolicies) {
     for (const statement of policy.statements) {
+      if (permitted && statement.effect === "Allow") continue;
       if (!statement.action(action) || !statement.resource(resource)) continue;
       if (statement.effect === "Deny") return { allowed: false, reason: "identity policy denies", statement };
-      permitted ??= statement;
+      permitted = statement;
     }
   }
   if (keyPolicy === undefined && !isKey.test(resource)) {

@@ -35,11 +35,8 @@ function matches(pattern: string, text: string): boolean {
   return p === pattern.length;
 }
 
-/** Actions are compared without regard to case. */
-export function compileAction(pattern: string): Matcher {
-  const matcher = compilePattern(pattern.toLowerCase());
-  return (action) => matcher(action.toLowerCase());
-}
+/** For actions in lower case: their case does not matter, and callers lower it once for all patterns. */
+export const compileAction = (pattern: string): Matcher => compilePattern(pattern.toLowerCase());
 
 /** A wildcard stays within its part of the ARN, save in the last part, which has colons of its own. */
 export function compileArn(pattern: string): Matcher {
@@ -52,10 +49,16 @@ export function compileArn(pattern: string): Matcher {
   };
 }
 
+/** The text last taken apart: all patterns of a decision ask for the same. */
+let latest: { readonly arn: string; readonly parts: readonly string[] } = { arn: "", parts: [""] };
+
 /** `arn`, partition, service, Region, account and resource; fewer where the text is no ARN. */
-export function arnParts(arn: string): string[] {
-  const parts = arn.split(":");
-  return parts.length <= 6 ? parts : [...parts.slice(0, 5), parts.slice(5).join(":")];
+export function arnParts(arn: string): readonly string[] {
+  if (arn !== latest.arn) {
+    const parts = arn.split(":");
+    latest = { arn, parts: parts.length <= 6 ? parts : [...parts.slice(0, 5), parts.slice(5).join(":")] };
+  }
+  return latest.parts;
 }
 
 export const anyOf = (matchers: readonly Matcher[]): Matcher => {

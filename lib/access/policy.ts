@@ -16,6 +16,7 @@ export interface Statement {
   readonly index: number;
   /** In key policies only: an identity policy speaks of whoever it is attached to. */
   readonly principals?: Principals;
+  /** Takes an action in lower case. */
   readonly action: Matcher;
   readonly resource: Matcher;
 }

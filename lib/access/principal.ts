@@ -38,32 +38,26 @@ export class Principals {
   #everyone = false;
   readonly #accounts = new Set<string>();
   readonly #arns = new Set<string>();
-  readonly #roles = new Set<string>();
+  /** How the ARNs of a role's sessions begin. They lack its path: names of roles are unique without it. */
+  readonly #sessions = new Set<string>();
 
   addEveryone(): void {
     this.#everyone = true;
   }
 
-  add(principal: Principal): void {
-    if (principal.type === "Account") this.#accounts.add(principal.account);
-    else this.#arns.add(principal.arn);
-    if (principal.type === "Role") this.#roles.add(roleOf(principal));
+  add({ arn, account, type }: Principal): void {
+    if (type === "Account") this.#accounts.add(account);
+    else this.#arns.add(arn);
+    if (type === "Role") this.#sessions.add(`arn:aws:sts::${account}:assumed-role/${arn.split("/").at(-1)}/`);
   }
 
-  reach(caller: Principal): Reach {
-    if (this.#everyone || this.#arns.has(caller.arn)) return "named";
-    if (caller.type === "AssumedRole" && this.#roles.size > 0 && this.#roles.has(roleOf(caller)))
-      return "named";
-    if (!this.#accounts.has(caller.account)) return undefined;
-    return caller.type === "Account" ? "named" : "delegated";
+  reach({ arn, account, type }: Principal): Reach {
+    if (this.#everyone || this.#arns.has(arn)) return "named";
+    if (type === "AssumedRole" && this.#sessions.size > 0) {
+      const role = arn.slice(0, arn.lastIndexOf("/") + 1);
+      if (this.#sessions.has(role)) return "named";
+    }
+    if (!this.#accounts.has(account)) return undefined;
+    return type === "Account" ? "named" : "delegated";
   }
-}
-
-/**
- * Account and name of a role or of a session's role. The ARN of a session lacks the role's path; names of roles
- * are unique in an account without it.
- */
-function roleOf({ arn, account, type }: Principal): string {
-  const parts = arn.split("/");
-  return `${account}/${type === "AssumedRole" ? parts[1] : parts.at(-1)}`;
 }
