@@ -1,4 +1,5 @@
 import {
+  ConflictException,
   DependencyTimeoutException,
   internal,
   KeyUnavailableException,
@@ -20,6 +21,10 @@ const away = new Set([
 /** What a caller is told of a failure: its own faults as they are, ours by their kind, with the cause kept. */
 export function failureOf(cause: unknown, resources: readonly string[]): KmsError {
   if (cause instanceof KmsError) return cause;
+  if ((cause as Error | undefined)?.name === "StoreConflict")
+    return new ConflictException("What this request is about was changed by another at the same time.", {
+      cause,
+    });
   const code = codeOf(cause);
   if (code === undefined) return internal(cause);
   if (away.has(code))

@@ -147,8 +147,8 @@ describe("a damaged ciphertext", () => {
       [KeyId, other.KeyId].map((id) => kms.encrypt({ KeyId: id, Plaintext: bytes("hello") })),
     );
     const swap = (from: number, to: number) => {
-      const blob = Uint8Array.from(mine?.CiphertextBlob as Uint8Array);
-      blob.set((its?.CiphertextBlob as Uint8Array).subarray(from, to), from);
+      const blob = Uint8Array.from(mine?.CiphertextBlob ?? []);
+      blob.set(Uint8Array.from(its?.CiphertextBlob ?? []).subarray(from, to), from);
       return kms.decrypt({ CiphertextBlob: blob });
     };
     for (const [from, to] of [
