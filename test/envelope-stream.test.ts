@@ -114,6 +114,17 @@ describe("a stream", () => {
     expect(out.equals(plaintext.subarray(0, out.length))).toBe(true);
   });
 
+  test("is refused at once, though its source never answers", async () => {
+    const message = Buffer.from(await envelope.encrypt(new Uint8Array(3 * MiB), { KeyId }));
+    message.fill(1, MiB, MiB + 100);
+    async function* stuck() {
+      yield message;
+      await never();
+    }
+    const reading = envelope.decrypt(stuck()).toArray();
+    await expect(reading).rejects.toMatchObject({ code: "NOT_AUTHENTIC" });
+  });
+
   test("goes through a pipeline in bounded memory", async () => {
     const before = process.memoryUsage.rss();
     let most = 0;

@@ -81,7 +81,7 @@ function describe(header: Header, dataKey: DataKey): MessageHeader {
     KeyId: dataKey.encrypted.providerInfo,
     EncryptionContext: header.context,
     AlgorithmSuite: header.suite.name,
-    MessageId: header.messageId,
+    MessageId: Uint8Array.from(header.messageId),
     FrameLength: header.frameLength,
   };
 }

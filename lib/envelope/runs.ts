@@ -7,7 +7,7 @@ export interface Passage {
   body: Body;
   /** Aborts between runs. */
   signal?: AbortSignal | undefined;
-  /** Told after each run how many bytes of the body have gone in. */
+  /** Told after each run how many bytes of the body have been passed. */
   progress?: ((done: number) => void) | undefined;
 }
 
@@ -23,23 +23,23 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
   const regular = direction.regular(body.frameLength);
   const step = framesInRun(RUN_IN_MEMORY, body.frameLength);
   const running: Promise<void>[] = [];
+  let done = 0;
+  async function pass(frame: number, end: number) {
+    const final = end >= whole.frames;
+    const part = input.subarray(frame * regular.input, final ? input.length : end * regular.input);
+    const room = output.subarray(frame * regular.output, final ? output.length : end * regular.output);
+    await direction.start(engine, { ...body, firstSequence: frame + 1, final, input: part, output: room });
+    done += part.length;
+    progress?.(done);
+  }
   try {
     for (let frame = 0; frame < whole.frames; frame += step) {
       signal?.throwIfAborted();
-      const end = frame + step;
-      const final = end >= whole.frames;
-      const run = direction.start(engine, {
-        ...body,
-        firstSequence: frame + 1,
-        final,
-        input: input.subarray(frame * regular.input, final ? input.length : end * regular.input),
-        output: output.subarray(frame * regular.output, final ? output.length : end * regular.output),
-      });
+      const run = pass(frame, frame + step);
       // Awaited in turn below; a failure in the meantime is not an unhandled one.
       run.catch(ignore);
       running.push(run);
       if (running.length === IN_FLIGHT) await running.shift();
-      progress?.(Math.min(input.length, end * regular.input));
     }
     while (running.length > 0) await running.shift();
   } finally {
@@ -71,6 +71,8 @@ export async function* passRuns(
   async function pass(input: Uint8Array, length: number, firstSequence: number, final: boolean) {
     const output = allocate(length);
     await direction.start(engine, { ...body, firstSequence, final, input, output });
+    done += input.length;
+    progress?.(done);
     return output;
   }
 
@@ -93,14 +95,12 @@ export async function* passRuns(
       }
       if (before) yield await before;
       firstSequence += run.frames;
-      done += run.input;
-      progress?.(done);
       if (ends) break;
     }
     yield await passing;
   } finally {
-    // The engine holds the buffers, and the intake its source, until they are done with them.
-    await Promise.allSettled([passing, taking]);
+    // The engine has the key and the buffers until then; a source may answer whenever it likes.
+    await Promise.allSettled([passing]);
   }
 }
 
