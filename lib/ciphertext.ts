@@ -71,17 +71,23 @@ export function encodeContext(context: EncryptionContext | undefined): Uint8Arra
   return Buffer.from(bytes.subarray(0, at));
 }
 
+/** Whose a backing key is. */
+export interface Belonging {
+  readonly region: string;
+  readonly account: string;
+  readonly keyId: string;
+  readonly keySpec: string;
+  /** From 1. */
+  readonly version: number;
+  readonly materialId: string;
+}
+
 /**
  * What a backing key's blob is bound to, so that a row of the database cannot stand in for another: a label,
- * Region, key id and key spec, each with its length in front, and the version (4 bytes, from 1).
+ * Region, account, key id, key spec and material id, each with its length (4 bytes) in front, and the version (4).
  */
-export function bindingContext(o: {
-  region: string;
-  keyId: string;
-  version: number;
-  keySpec: string;
-}): Uint8Array {
-  const texts = ["Keystead backing key v1", o.region, o.keyId, o.keySpec];
+export function bindingContext(o: Belonging): Uint8Array {
+  const texts = ["Keystead backing key v1", o.region, o.account, o.keyId, o.keySpec, o.materialId];
   const bytes = Buffer.alloc(4 + texts.reduce((sum, text) => sum + bytesBound(text), 0));
   let at = 0;
   for (const text of texts) at = writeText(bytes, at, text);

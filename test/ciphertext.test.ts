@@ -33,6 +33,14 @@ const vectors = json as unknown as Vector[];
 
 const keyId = "1234abcd-12ab-34cd-56ef-1234567890ab";
 const materialId = createHash("sha256").update("material").digest("hex");
+const belonging = {
+  region: "us-east-1",
+  account: "111122223333",
+  keyId,
+  keySpec: "SYMMETRIC_DEFAULT",
+  version: 1,
+  materialId,
+};
 const hex = (text: string) => Buffer.from(text, "hex");
 const shown = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const encoded = (context?: Record<string, string>) => shown(encodeContext(context));
@@ -78,12 +86,7 @@ describe("a ciphertext of the engine", () => {
     const hsm = await Hsm.open(token);
     try {
       await hsm.openDomain("us-east-1", true);
-      const context = bindingContext({
-        region: "us-east-1",
-        keyId,
-        version: 1,
-        keySpec: "SYMMETRIC_DEFAULT",
-      });
+      const context = bindingContext(belonging);
       const blob = await hsm.generateKey("us-east-1", context);
       const header = writeHead({ keyId, materialId });
       const key = hsm.key({ domain: "us-east-1", blob, context, header });
@@ -242,27 +245,23 @@ const canonical = (context: Record<string, string>) =>
   Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1));
 
 describe("the binding context of a backing key", () => {
-  const row = { region: "us-east-1", keyId, version: 1, keySpec: "SYMMETRIC_DEFAULT" };
-
-  it("is label, Region, key id and spec with their lengths, then the version", () => {
+  it("is a label and all that it belongs to with their lengths, then the version", () => {
     const part = (value: string) => {
       const length = Buffer.alloc(4);
       length.writeUInt32BE(value.length);
       return Buffer.concat([length, Buffer.from(value)]);
     };
-    expect(shown(bindingContext({ ...row, version: 258 }))).toBe(
-      shown(
-        Buffer.concat([
-          ...["Keystead backing key v1", row.region, row.keyId, row.keySpec].map(part),
-          hex("00000102"),
-        ]),
-      ),
+    const { region, account, keySpec } = belonging;
+    const texts = ["Keystead backing key v1", region, account, keyId, keySpec, materialId];
+    expect(shown(bindingContext({ ...belonging, version: 258 }))).toBe(
+      shown(Buffer.concat([...texts.map(part), hex("00000102")])),
     );
   });
 
   it("differs by each of them", () => {
-    const others = [{ region: "us-east-2" }, { keyId: materialId }, { version: 2 }, { keySpec: "HMAC_256" }];
-    for (const other of others)
-      expect(shown(bindingContext({ ...row, ...other }))).not.toBe(shown(bindingContext(row)));
+    const others = { region: "us-east-2", account: "444455556666", keySpec: "HMAC_256", version: 2 };
+    const ids = { keyId: keyId.replace("1", "2"), materialId: materialId.replace("1", "2") };
+    for (const other of Object.entries({ ...others, ...ids }).map((entry) => Object.fromEntries([entry])))
+      expect(shown(bindingContext({ ...belonging, ...other }))).not.toBe(shown(bindingContext(belonging)));
   });
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { bindingContext, writeHead } from "../ciphertext.ts";
+import { type Belonging, bindingContext, writeHead } from "../ciphertext.ts";
 import type { Hsm, NativeKey } from "../hsm.ts";
 import type { BackingKeyRow, KeyRow, Soon, Store } from "../store.ts";
 
@@ -28,13 +28,11 @@ export class KeyRing {
   }
 
   /** Makes material in the HSM. The row is all there is of it: until that is stored, nothing was made. */
-  async create(
-    key: { region: string; keyId: string; keySpec: string; version: number },
-    createdAt: number,
-  ): Promise<BackingKeyRow> {
+  async create(key: Omit<Belonging, "materialId">, createdAt: number): Promise<BackingKeyRow> {
     const { region, keyId, version } = key;
-    const blob = await this.#hsm.generateKey(region, bindingContext(key));
-    return { region, keyId, version, materialId: randomBytes(32).toString("hex"), blob, createdAt };
+    const materialId = randomBytes(32).toString("hex");
+    const blob = await this.#hsm.generateKey(region, bindingContext({ ...key, materialId }));
+    return { region, keyId, version, materialId, blob, createdAt };
   }
 
   /** The key's material with this id, undefined when it has none such. Does not touch the token. */
@@ -66,11 +64,11 @@ export class KeyRing {
 
   #name(key: KeyRow, row: BackingKeyRow | undefined): NativeKey | undefined {
     if (row === undefined) return undefined;
-    const { region, keyId, materialId, version, blob } = row;
+    const { region, keyId, materialId, blob } = row;
     const native = this.#hsm.key({
       domain: region,
       blob,
-      context: bindingContext({ region, keyId, version, keySpec: key.keySpec }),
+      context: bindingContext({ ...row, account: key.account, keySpec: key.keySpec }),
       header: writeHead({ keyId, materialId }),
     });
     if (this.#named.size >= LIMIT) this.#dropOlderHalf();
