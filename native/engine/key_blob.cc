@@ -1,5 +1,6 @@
 #include "engine/key_blob.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "engine/bytes.h"
@@ -17,12 +18,12 @@ constexpr std::string_view kLabel = "Keystead key blob v1";
 }  // namespace
 
 Bytes unbound_blob(uint32_t generation, const Bytes& wrapped) {
-  Bytes blob(kFixed);
+  Bytes blob(kFixed + wrapped.size());
   blob[0] = kVersion;
   blob[1] = kSecret256;
   put_be32(&blob[2], generation);
   put_be32(&blob[6], static_cast<uint32_t>(wrapped.size()));
-  blob.insert(blob.end(), wrapped.begin(), wrapped.end());
+  std::copy(wrapped.begin(), wrapped.end(), blob.begin() + kFixed);
   return blob;
 }
 

@@ -93,11 +93,10 @@ Bytes sign_digest(const Session& session, CK_OBJECT_HANDLE private_key, const By
       session.sign(CKM_ECDSA, private_key, digest.data(), digest.size(), signature, sizeof signature);
   if (size != sizeof signature)
     throw EngineError("SIGNATURE_SIZE", "the token's ECDSA signature has a wrong size");
-  Bytes integers;
-  append_integer(integers, signature);
-  append_integer(integers, signature + kScalar);
-  Bytes der{0x30, static_cast<uint8_t>(integers.size())};
-  der.insert(der.end(), integers.begin(), integers.end());
+  Bytes der;
+  append_integer(der, signature);
+  append_integer(der, signature + kScalar);
+  der.insert(der.begin(), {0x30, static_cast<uint8_t>(der.size())});
   return der;
 }
 

@@ -50,6 +50,8 @@ std::vector<CK_OBJECT_HANDLE> Session::find(const Attributes& pattern) const {
   CK_RV final = functions().C_FindObjectsFinal(handle_);
   check("C_FindObjects", rv);
   check("C_FindObjectsFinal", final);
+  // Private objects are hidden, not refused, once somebody has logged us out.
+  if (found.empty() && !logged_in()) throw Pkcs11Error("C_FindObjectsInit", CKR_USER_NOT_LOGGED_IN);
   return found;
 }
 

@@ -30,6 +30,7 @@ class Session {
   Module& module() const { return module_; }
 
   bool logged_in() const;
+  // Throws CKR_USER_NOT_LOGGED_IN rather than find nothing without a login.
   std::vector<CK_OBJECT_HANDLE> find(const Attributes& pattern) const;
   Bytes attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const;
   CK_OBJECT_HANDLE create(const Attributes& object) const;

@@ -36,7 +36,8 @@ void Watch::keep() {
     if (alarms_.empty()) {
       earlier_.wait(lock);
     } else if (auto first = alarms_.begin(); first->first.first > Clock::now()) {
-      earlier_.wait_until(lock, first->first.first);
+      Clock::time_point when = first->first.first;  // the alarm may be cancelled meanwhile
+      earlier_.wait_until(lock, when);
     } else {
       auto ring = std::move(first->second);
       alarms_.erase(first);

@@ -1,0 +1,43 @@
+// What the faulty module (faulty_module.cc) does to calls on their way to the real one.
+#pragma once
+
+#include <atomic>
+
+#include "engine/cryptoki.h"
+
+#define KEYSTEAD_FAULTY_FUNCTIONS(X) \
+  X(Initialize)                      \
+  X(Finalize)                        \
+  X(Login)                           \
+  X(OpenSession)                     \
+  X(CloseSession)                    \
+  X(DestroyObject)                   \
+  X(GenerateKey)                     \
+  X(GenerateRandom)                  \
+  X(SignInit)                        \
+  X(Sign)                            \
+  X(UnwrapKey)
+
+namespace keystead::test {
+
+struct CallFault {
+  std::atomic<int> calls = 0;
+  std::atomic<int> times = 0;  // that it fails from now on
+  std::atomic<CK_RV> rv = CKR_OK;
+  std::atomic<int> wait = 0;  // milliseconds before each call
+
+  void fail(CK_RV with, int count = 1) {
+    rv = with;
+    times = count;
+  }
+};
+
+struct Faults {
+#define FAULT(name) CallFault name;
+  KEYSTEAD_FAULTY_FUNCTIONS(FAULT)
+#undef FAULT
+  std::atomic<CK_FLAGS> token_flags = 0;   // set in C_GetTokenInfo's answer
+  std::atomic<CK_ULONG> max_sessions = 0;  // in its answer, when not 0
+};
+
+}  // namespace keystead::test
