@@ -67,7 +67,9 @@ try {
 function report(error: unknown): ExitCode {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    if (error.code !== "commander.help") say(error.message.replace(/^error: /, ""), "see keystead --help");
+    const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
+    const hint = suggestion?.replace(/^\(D(.*)\)$/, "d$1") ?? "see keystead --help";
+    if (error.code !== "commander.help") say(message, hint);
     return EXIT.usage;
   }
   if (interrupt.signal.aborted) {

@@ -156,8 +156,15 @@ describe("an event", () => {
       operation: "CreateKey",
       readOnly: false,
       input: { Description: 'a "quoted"\nkey ✓', Tags: [{ TagKey: "team", TagValue: "a" }] },
+      resources: [],
       output: {
-        KeyMetadata: { AWSAccountId: ACCOUNT, KeyId: "k", CreationDate: new Date(0), Enabled: true },
+        KeyMetadata: {
+          AWSAccountId: ACCOUNT,
+          Arn: KEY_ARN,
+          KeyId: "k",
+          CreationDate: new Date(0),
+          Enabled: true,
+        },
       },
     });
     expect(created.requestParameters).toEqual({
@@ -167,11 +174,13 @@ describe("an event", () => {
     expect(created.responseElements).toEqual({
       keyMetadata: {
         AWSAccountId: ACCOUNT,
+        arn: KEY_ARN,
         keyId: "k",
         creationDate: "1970-01-01T00:00:00.000Z",
         enabled: true,
       },
     });
+    expect(created.resources).toEqual([{ accountId: ACCOUNT, type: "AWS::KMS::Key", ARN: KEY_ARN }]);
     const service = await written({
       principal: { arn: "backup.amazonaws.com", account: "", type: "Service" },
     });

@@ -24,7 +24,7 @@ export interface AuditEvent {
   output?: object | undefined;
   requestId: string;
   readOnly: boolean;
-  /** ARNs of the keys and aliases concerned. */
+  /** ARNs of the keys and aliases concerned; when there are none, that of the key in `output`. */
   resources: readonly string[];
   error?: { name: string; message: string } | undefined;
   /** Facts beyond the request, e.g. the access decision's reason, a batch's count and its contexts' digest. */
@@ -145,6 +145,12 @@ function resource(arn: string): string {
   return json;
 }
 
+/** What was made is named only by the output. */
+function madeBy(output: object | undefined): readonly string[] {
+  const { Arn } = (output as { KeyMetadata?: { Arn?: unknown } } | undefined)?.KeyMetadata ?? {};
+  return typeof Arn === "string" ? [Arn] : [];
+}
+
 /**
  * The event as a CloudTrail record, without the closing brace: the log adds its own members behind. The
  * constant parts are assembled by hand because this runs once a request on the main thread.
@@ -164,7 +170,8 @@ export function eventBody(event: AuditEvent, userAgent: string): string {
   json += `,"responseElements":${event.readOnly || event.output === undefined ? "null" : shown(event.output)}`;
   if (event.additional !== undefined) json += `,"additionalEventData":${JSON.stringify(event.additional)}`;
   json += `,"requestID":${quote(event.requestId)},"eventID":"${randomUUID()}"`;
-  json += `,"readOnly":${event.readOnly},"resources":[${event.resources.map(resource).join(",")}]`;
+  const arns = event.resources.length > 0 ? event.resources : madeBy(event.output);
+  json += `,"readOnly":${event.readOnly},"resources":[${arns.map(resource).join(",")}]`;
   json += `,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":${quote(event.account)}`;
   return `${json},"eventCategory":"Management"`;
 }

@@ -16,7 +16,10 @@ const WRONG_CIPHERTEXT =
 
 /** By the name of an error, or by its code where it has one. */
 const RULES: Readonly<Record<string, Rule>> = {
-  AccessDeniedException: [EXIT.accessDenied, "see the key's policy, or choose another caller with --as"],
+  AccessDeniedException: [
+    EXIT.accessDenied,
+    "let the key's policy name the caller (keystead key policy), or choose another with --as",
+  ],
   NotFoundException: [EXIT.notFound],
   AlreadyExistsException: [EXIT.failure, "choose another name, or see keystead alias list"],
   DisabledException: [EXIT.wrongState, "enable it with keystead key enable"],
@@ -26,6 +29,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   InvalidCiphertextException: [EXIT.notVerified, WRONG_CIPHERTEXT],
   IncorrectKeyException: [EXIT.notVerified, "leave out --key to use the one that the ciphertext names"],
   ValidationException: [EXIT.usage],
+  TypeError: [EXIT.usage],
   InvalidAliasNameException: [EXIT.usage, "an alias name begins with alias/, but not with alias/aws/"],
   InvalidArnException: [EXIT.usage],
   MalformedPolicyDocumentException: [EXIT.usage],

@@ -42,6 +42,12 @@ export function keyCommands(program: Command, action: Action): void {
         ),
       );
   key
+    .command("policy")
+    .argument("<key>", "key id, ARN or alias")
+    .description("show who may do what with a key")
+    .option("--put <file>", "replace it by what this JSON file says")
+    .action(action(policy));
+  key
     .command("delete")
     .argument("<key>", "key id, ARN or alias")
     .description("schedule the destruction of a key and of all that it encrypted")
@@ -124,6 +130,17 @@ const describe: Work = (invocation, [reference]) =>
     const metadata = metadataOf(await kms.describeKey({ KeyId: reference }));
     const aliases = (await aliasesByKey(kms, metadata.KeyId)).get(metadata.KeyId as string) ?? [];
     invocation.answer({ KeyMetadata: metadata, Aliases: aliases }, (out) => tell(out, metadata, aliases));
+  });
+
+const policy: Work = (invocation, [reference], options) =>
+  invocation.withKms(async (kms) => {
+    const KeyId = await keyIdOf(kms, reference);
+    const { put } = options as { put?: string };
+    if (put !== undefined) await kms.putKeyPolicy({ KeyId, Policy: await readFile(put, "utf8") });
+    const { Policy = "" } = await kms.getKeyPolicy({ KeyId });
+    invocation.answer({ KeyId, Policy }, (out) => {
+      for (const line of JSON.stringify(JSON.parse(Policy), null, 2).split("\n")) out.line(harmless(line));
+    });
   });
 
 const remove: Work = (invocation, [reference], options) =>

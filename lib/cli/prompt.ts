@@ -30,8 +30,9 @@ export function readSecret(question: string): Promise<string> {
         else if (character >= " ") secret += character;
       }
     };
-    stderr.write(question);
+    // Asked for only once the terminal has stopped to show what is typed.
     stdin.setRawMode(true);
+    stderr.write(question);
     stdin.resume();
     stdin.on("data", take);
   });
