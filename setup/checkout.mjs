@@ -24,7 +24,7 @@ function lockedPackages(file) {
 export function installDependencies() {
   const npm = process.env.npm_execpath;
   const args = ["ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
-  if (npm?.endsWith(".js")) run(process.execPath, [npm, ...args]);
+  if (npm?.endsWith("npm-cli.js")) run(process.execPath, [npm, ...args]);
   else run("npm", args);
 }
 
@@ -95,7 +95,7 @@ export function compilePeer() {
 }
 
 /** Where this very Node's headers lie, so that none need to be fetched; undefined when they lie nowhere. */
-function headersOfNode() {
+export function headersOfNode() {
   const prefixes = [path.resolve(process.execPath, "../.."), "/usr"];
   return prefixes.find((prefix) => {
     const header = path.join(prefix, "include/node/node_version.h");

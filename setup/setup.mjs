@@ -7,7 +7,7 @@ import * as checkout from "./checkout.mjs";
 import { install, orExit, program, root, say } from "./machine.mjs";
 
 /** Where distributions put SoftHSM's module: the places in which lib/hsm/softhsm.ts looks. */
-export const softHsmPlaces = [
+const softHsmPlaces = [
   "/usr/lib/softhsm/libsofthsm2.so",
   `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/softhsm/libsofthsm2.so`,
   "/usr/lib64/pkcs11/libsofthsm2.so",
@@ -43,7 +43,9 @@ function step(isDone, act, line) {
 /** The packages without which what is asked for cannot be done. */
 function missing({ tests, compiles, directory }) {
   const needs = {
-    softhsm: (tests || !configuredModule(directory)) && !softHsmPlaces.some((place) => existsSync(place)),
+    softhsm: tests
+      ? !softHsmPlaces.some(existsSync) || !program("softhsm2-util")
+      : !configuredModule(directory) && !softHsmPlaces.some(existsSync),
     compiler: compiles && !["c++", "g++", "clang++"].some(program),
     make: compiles && !program("make"),
     cmake: compiles && !program("cmake"),
