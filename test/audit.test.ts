@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createECDH, createHash, createPublicKey, randomBytes } from "node:crypto";
 import {
   appendFileSync,
@@ -30,6 +30,7 @@ import {
   verify,
 } from "../lib/audit.ts";
 import { Hsm, provisionSoftHsm } from "../lib/hsm.ts";
+import { library } from "./child.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keystead-audit-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -511,10 +512,10 @@ describe("verify", () => {
 
   test("names every changed byte's line", async () => {
     for (const number of numbers()) {
-      const last = number >= starts.length - 2;
+      const last = number === starts.length - 1;
       const from = starts[number - 1] as number;
       const to = starts[number] as number;
-      for (let at = from; at < to; at += last ? 1 : 37) {
+      for (let at = from; at < to; at += last ? 1 : 53) {
         const changed = Buffer.from(content);
         changed[at] = (changed[at] as number) ^ 1;
         const report = await withLog(changed);
@@ -731,6 +732,43 @@ describe("verify", () => {
     const two = await verify(copy, signer.publicKey);
     expect(places(two).slice(0, 2)).toEqual([`${file}:1`, `${file}:2`]);
   });
+});
+
+describe("a process that is killed", () => {
+  test("has every answer that it gave in its trail", async () => {
+    const directory = fresh();
+    const child = spawn(process.execPath, [
+      "--input-type=module",
+      "-e",
+      `import { Kms } from ${library("index")};
+       const kms = await Kms.open({ directory: process.argv[1] });
+       for (;;) await Promise.all(Array.from({ length: 50 }, async () => {
+         const { $metadata } = await kms.generateRandom({ NumberOfBytes: 8 });
+         process.stdout.write($metadata.requestId + "\\n");
+       }));`,
+      directory,
+    ]);
+    let answered = "";
+    child.stdout.on("data", (data: Buffer) => {
+      answered += data;
+      if (answered.length > 40_000) child.kill("SIGKILL");
+    });
+    await new Promise((done) => child.once("close", done));
+    const ids = answered.split("\n").slice(0, -1);
+    expect(ids.length).toBeGreaterThan(1_000);
+    const trail = join(directory, "audit");
+    const recorded = new Set(readTorn(trail).map(({ requestID }) => requestID));
+    expect(ids.filter((id) => !recorded.has(id))).toEqual([]);
+    const report = await verify(trail, readFileSync(join(trail, PUBLIC_KEY_FILE), "utf8"));
+    expect(report).toMatchObject({ ok: true, streams: [{ closed: false }] });
+    expect(report.notes.join()).toContain("its process still runs, or was killed");
+  });
+
+  /** The events of a trail whose last line may be incomplete. */
+  const readTorn = (trail: string): { requestID?: string }[] =>
+    logs(trail)
+      .flatMap((name) => linesIn(join(trail, name)))
+      .map((text) => JSON.parse(text));
 });
 
 describe("tail", () => {

@@ -257,6 +257,9 @@ describe("keys and aliases", () => {
     write(administrators, allow(bob, "kms:DescribeKey"));
     await json("key", "create", "--alias", "guarded", "--policy", policy);
     await json("--as", bob, "key", "describe", "alias/guarded");
+    const { Keys } = await json<{ Keys: Partial<Key["KeyMetadata"]>[] }>("--as", bob, "key", "list");
+    expect(Keys.map(({ KeyState }) => KeyState).filter(Boolean)).toEqual(["Enabled"]);
+    expect(Keys.length).toBeGreaterThan(1);
     expect(await refused(EXIT.accessDenied, "--as", bob, "data-key", "-k", "alias/guarded")).toMatch(
       /user: arn:aws:iam::111122223333:user\/bob is not authorized to perform: kms:GenerateDataKey.*; let the key's policy/,
     );

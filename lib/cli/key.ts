@@ -103,7 +103,7 @@ const list: Work = (invocation) =>
     do {
       const page = await kms.listKeys({ Limit: 1_000, ...(Marker !== undefined && { Marker }) });
       const described = (page.Keys ?? []).map(async ({ KeyId }) => {
-        const metadata = metadataOf(await kms.describeKey({ KeyId: KeyId as string }));
+        const metadata = await describedOrNot(kms, KeyId as string);
         return { ...metadata, Aliases: aliases.get(KeyId as string) ?? [] };
       });
       keys.push(...(await Promise.all(described)));
@@ -124,6 +124,16 @@ const list: Work = (invocation) =>
       );
     });
   });
+
+/** Who may list keys may not see all of each. */
+async function describedOrNot(kms: Kms, KeyId: string): Promise<KeyMetadata> {
+  try {
+    return metadataOf(await kms.describeKey({ KeyId }));
+  } catch (error) {
+    if ((error as Error).name === "AccessDeniedException") return { KeyId };
+    throw error;
+  }
+}
 
 const describe: Work = (invocation, [reference]) =>
   invocation.withKms(async (kms) => {

@@ -133,13 +133,13 @@ async function keyOf(kms: Kms, say: (text: string) => void): Promise<string> {
   return TargetKeyId;
 }
 
-/** Everything is written twice, and the sample once more. */
+/** Everything is written twice, and a sample that is not there yet once more. */
 async function roomFor(files: readonly string[], sample: number, folder: string): Promise<void> {
-  const existing = files.map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0);
-  const largest = Math.max(sample, ...existing);
-  const missing = existing[0] === sample ? 0 : sample;
-  const needed =
-    existing.reduce((sum, each) => sum + each, sample > 0 ? 0 : largest) + 2 * sample + missing + (64 << 20);
+  const sizes = files.map((file) => statSync(file, { throwIfNoEntry: false })?.size);
+  const needed = sizes.reduce<number>(
+    (sum, each) => sum + (each === undefined ? 3 * sample : 2 * each),
+    LARGE,
+  );
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < needed)
     throw new CliError(
