@@ -34,7 +34,10 @@ export class Deletion {
 
   constructor(service: Service, { interval = 60_000, timer = everySoOften }: DeletionOptions = {}) {
     this.#service = service;
-    this.#stop = timer(() => void this.runDue().catch(warn), interval);
+    const look = () => void this.runDue().catch(warn);
+    this.#stop = timer(look, interval);
+    // What fell due while nothing ran.
+    look();
   }
 
   /** Resolves to the number of keys that were destroyed; a run that is under way is joined. */

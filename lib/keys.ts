@@ -1,4 +1,5 @@
 /** KMS keys: what is told of them, and the material behind them. */
 export { arnOf, describe, type KeyMetadata } from "./keys/metadata.ts";
+export { KeyQuota } from "./keys/quota.ts";
 export { KeyRing } from "./keys/ring.ts";
 export { checkTags } from "./keys/tags.ts";

@@ -13,7 +13,7 @@ import {
   ValidationException,
 } from "./errors.ts";
 import type { Hsm } from "./hsm.ts";
-import type { KeyRing } from "./keys.ts";
+import type { KeyQuota, KeyRing } from "./keys.ts";
 import type { Markers } from "./marker.ts";
 import type { Output, StructureShape, Valid } from "./shape.ts";
 import type { Change, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
@@ -77,6 +77,7 @@ export interface Request {
   readonly store: Store;
   readonly hsm: Hsm;
   readonly keys: KeyRing;
+  readonly quota: KeyQuota;
   readonly markers: Markers;
   /** The key that a `KeyId` names: found, the caller allowed, its state and usage fit; else throws. */
   admit(reference: string, admission: Admission): Soon<KeyRow>;

@@ -4,7 +4,7 @@ import type { Audit } from "./audit.ts";
 import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
-import type { KeyRing } from "./keys.ts";
+import type { KeyQuota, KeyRing } from "./keys.ts";
 import type { Markers } from "./marker.ts";
 import type { Operation } from "./operation.ts";
 import { table } from "./operations.ts";
@@ -30,6 +30,7 @@ export interface Service {
   readonly hsm: Hsm;
   readonly audit: Audit;
   readonly keys: KeyRing;
+  readonly quota: KeyQuota;
   readonly markers: Markers;
   readonly flight: Flight;
 }
@@ -174,6 +175,7 @@ function answer(request: Admission, { output, error }: Outcome): object {
     error.$metadata.requestId = request.id;
     throw error;
   }
-  const $metadata = { httpStatusCode: 200, requestId: request.id, attempts: 1, totalRetryDelay: 0 };
-  return Object.assign(output as object, { $metadata });
+  const answered = output as { $metadata?: object };
+  answered.$metadata = { httpStatusCode: 200, requestId: request.id, attempts: 1, totalRetryDelay: 0 };
+  return answered;
 }

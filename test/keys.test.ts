@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
+import { KeyQuota } from "../lib/keys.ts";
 import { ACCOUNT, type Clock, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
 
 let kms: Kms;
@@ -265,4 +266,23 @@ describe("ScheduleKeyDeletion", () => {
     expect(rescued?.KeyState).toBe("Disabled");
     expect(rescued).not.toHaveProperty("DeletionDate");
   });
+});
+
+test("an account has a number of keys that is counted the closer the nearer it comes to the limit", async () => {
+  let stored = 0;
+  let counts = 0;
+  const store = {
+    countKeys: () => {
+      counts++;
+      return stored;
+    },
+  };
+  const quota = new KeyQuota(store as never, 1000);
+  for (; stored < 1000; stored++) await quota.take(REGION, ACCOUNT);
+  expect(await refusal(quota.take(REGION, ACCOUNT))).toBe(
+    `LimitExceededException: This account has 1000 keys in ${REGION}, which is the limit.`,
+  );
+  expect(counts).toBeLessThan(500);
+  stored--;
+  await quota.take(REGION, ACCOUNT);
 });

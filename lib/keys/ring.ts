@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
 import { type Belonging, bindingContext, writeHead } from "../ciphertext.ts";
 import type { Hsm, NativeKey } from "../hsm.ts";
 import type { BackingKeyRow, KeyRow, Soon, Store } from "../store.ts";
@@ -55,7 +56,10 @@ export class KeyRing {
    * them.
    */
   async forgetDeleted(): Promise<void> {
+    let seen = 0;
     for (const [materialId, { region, keyId, native }] of this.#named) {
+      // There may be many: others get their turns in between.
+      if (++seen % 1000 === 0) await turn();
       if ((await this.#store.key(region, keyId)) !== undefined) continue;
       this.#hsm.forget(native);
       this.#named.delete(materialId);

@@ -5,7 +5,7 @@ import { Audit } from "../audit.ts";
 import { type Config, DEFAULT_ACCOUNT, DEFAULT_REGION, readConfig, writeConfig } from "../config.ts";
 import { Deletion } from "../deletion.ts";
 import { Hsm, type HsmOptions, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
-import { KeyRing } from "../keys.ts";
+import { KeyQuota, KeyRing } from "../keys.ts";
 import { Markers } from "../marker.ts";
 import { Flight, type Service } from "../request.ts";
 import { openStore, type Store, withLock } from "../store.ts";
@@ -13,6 +13,8 @@ import type { KmsOptions } from "./options.ts";
 
 /** The label of the token's key that signs the heads of the audit log. */
 const AUDIT_KEY = "keystead audit";
+/** Where the store keeps its public key. */
+const AUDIT_KEY_META = "audit key";
 
 /** The rooms of one deployment, open; what `Kms` objects share. */
 export class Deployment {
@@ -60,18 +62,27 @@ export async function openDeployment(options: KmsOptions & { directory: string }
       return room;
     };
     try {
-      const { region, account, token } = await configure(options);
       const { file = join(directory, "keystead.db"), cachedRows } = options.store ?? {};
       const store = track(await openStore({ file, cachedRows }));
+      const { region, account, token, config } = await configure(options, store);
       const hsm = track(await Hsm.open(token));
       await openDomain(hsm, store, region);
       const signer = await openSigner(hsm, store);
       await syncSoftHsm(directory);
       const audit = track(await openAudit(options, signer, store));
-      const { clock = Date.now } = options;
-      const keys = new KeyRing(hsm, store);
-      const markers = new Markers(await markerSecret(store));
-      const service = { region, account, clock, store, hsm, audit, keys, markers, flight: new Flight() };
+      const service = {
+        region,
+        account,
+        clock: options.clock ?? Date.now,
+        store,
+        hsm,
+        audit,
+        keys: new KeyRing(hsm, store),
+        quota: new KeyQuota(store),
+        markers: new Markers(await markerSecret(store)),
+        flight: new Flight(),
+      };
+      if (config !== undefined) await writeConfig(directory, config);
       return new Deployment(service, new Deletion(service, options.deletion));
     } catch (error) {
       await closeAll(opened).catch(() => {});
@@ -84,30 +95,31 @@ interface Settings {
   region: string;
   account: string;
   token: HsmOptions;
+  /** To be written once the deployment has opened, when the directory has none yet. */
+  config: Config | undefined;
 }
 
-/** What the options say, else keystead.json, else the defaults; the first opening writes keystead.json. */
-async function configure(options: KmsOptions & { directory: string }): Promise<Settings> {
+/** What the options say, else keystead.json, else the defaults. */
+async function configure(options: KmsOptions & { directory: string }, store: Store): Promise<Settings> {
   const { directory } = options;
   const found = await readConfig(directory);
   const region = options.region ?? found?.region ?? DEFAULT_REGION;
   const account = options.account ?? found?.account ?? DEFAULT_ACCOUNT;
-  const token = await tokenOf(options, found);
-  if (found === undefined) {
-    const { module, token: label, pin } = options.hsm ?? {};
-    const kept = typeof pin === "object" && !(pin instanceof Uint8Array) ? pin : undefined;
-    const hsm = module === undefined ? undefined : { module, token: label, pin: kept };
-    await writeConfig(directory, { region, account, hsm });
-  }
-  return { region, account, token };
+  const token = await tokenOf(options, found, (made) => furnish(made, store, region));
+  if (found !== undefined) return { region, account, token, config: undefined };
+  const { module, token: label, pin } = options.hsm ?? {};
+  const kept = typeof pin === "object" && !(pin instanceof Uint8Array) ? pin : undefined;
+  const hsm = module === undefined ? undefined : { module, token: label, pin: kept };
+  return { region, account, token, config: { region, account, hsm } };
 }
 
 async function tokenOf(
   { directory, hsm = {} }: KmsOptions & { directory: string },
   found: Config | undefined,
+  furnish: (token: HsmOptions) => Promise<void>,
 ): Promise<HsmOptions> {
   const module = hsm.module ?? found?.hsm?.module;
-  if (module === undefined) return { ...(await provisionSoftHsm(directory)), ...defined(hsm) };
+  if (module === undefined) return { ...(await provisionSoftHsm(directory, { furnish })), ...defined(hsm) };
   const pin = hsm.pin ?? found?.hsm?.pin;
   if (pin === undefined)
     throw new TypeError(
@@ -119,20 +131,35 @@ async function tokenOf(
 const defined = <T extends object>(value: T) =>
   Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
 
+const domainMeta = (region: string) => `domain ${region}`;
+
+/**
+ * Makes the keys of a token that is new, while it still lies aside: a crash leaves no half of one in use. What
+ * the store knows already was on a token that is lost, and is not made anew.
+ */
+async function furnish(token: HsmOptions, store: Store, region: string): Promise<void> {
+  const hsm = await Hsm.open(token);
+  try {
+    if ((await store.meta(domainMeta(region))) === undefined) await hsm.openDomain(region, true);
+    if ((await store.meta(AUDIT_KEY_META)) === undefined) await hsm.signer(AUDIT_KEY, true);
+  } finally {
+    await hsm.close();
+  }
+}
+
 /** A domain key that the store counts on is never made anew: what it has wrapped would be lost unnoticed. */
 async function openDomain(hsm: Hsm, store: Store, region: string): Promise<void> {
-  const name = `domain ${region}`;
+  const name = domainMeta(region);
   const made = (await store.meta(name)) !== undefined;
   await hsm.openDomain(region, !made);
   if (!made) await store.apply([{ put: "meta", name, value: "made" }]);
 }
 
 async function openSigner(hsm: Hsm, store: Store): Promise<Signer> {
-  const name = "audit key";
-  const known = await store.meta(name);
+  const known = await store.meta(AUDIT_KEY_META);
   const signer = await hsm.signer(AUDIT_KEY, known === undefined);
   const publicKey = Buffer.from(signer.publicKey).toString("base64");
-  if (known === undefined) await store.apply([{ put: "meta", name, value: publicKey }]);
+  if (known === undefined) await store.apply([{ put: "meta", name: AUDIT_KEY_META, value: publicKey }]);
   else if (known !== publicKey)
     throw new Error(`the token's key '${AUDIT_KEY}' is another than the one that this database knows`);
   return signer;

@@ -3,7 +3,6 @@ import { defaultKeyPolicy } from "../access.ts";
 import { algorithmOf, usageOf } from "../algorithms.ts";
 import {
   CustomKeyStoreNotFoundException,
-  LimitExceededException,
   UnsupportedOperationException,
   ValidationException,
 } from "../errors.ts";
@@ -13,7 +12,6 @@ import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 
 const DAY = 86_400_000;
-const KEYS_PER_ACCOUNT = 100_000;
 
 const KeyIdRequest = structure({ KeyId: shapes.KeyIdType }, ["KeyId"]);
 const keyId = { member: "KeyId", aliases: false } as const;
@@ -78,8 +76,7 @@ export const createKey = operation({
     if (input.Policy !== undefined)
       request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
     if (input.Tags?.length) request.authorise("kms:TagResource", "*");
-    if ((await request.store.countKeys(region, account)) >= KEYS_PER_ACCOUNT)
-      throw new LimitExceededException(`This account has ${KEYS_PER_ACCOUNT} keys in ${region}, the limit.`);
+    await request.quota.take(region, account);
 
     const material = await request.keys.create({ ...key, version: 1 }, now);
     const row = {

@@ -19,7 +19,7 @@ import {
 import { readHead } from "../ciphertext.ts";
 import { InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
-import { arnOf, type KeyRing } from "../keys.ts";
+import { arnOf, type KeyQuota, type KeyRing } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Service } from "../request.ts";
@@ -49,6 +49,7 @@ export class Admission implements Request {
   readonly store: Store;
   readonly hsm: Hsm;
   readonly keys: KeyRing;
+  readonly quota: KeyQuota;
   readonly markers: Markers;
   /** The input, once it is known to be valid. */
   input: object | undefined;
@@ -68,6 +69,7 @@ export class Admission implements Request {
     this.store = service.store;
     this.hsm = service.hsm;
     this.keys = service.keys;
+    this.quota = service.quota;
     this.markers = service.markers;
     this.#service = service;
     this.#identityPolicies = identityPolicies;
