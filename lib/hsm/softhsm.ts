@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { addon } from "./load.ts";
 import type { PinSource } from "./pin.ts";
+import { copyTokens, restoreTokens } from "./token-copy.ts";
 
 /** Where distributions put SoftHSM's module. */
 const places = [
@@ -30,12 +31,22 @@ export function findSoftHsm(): string | undefined {
   return [process.env.KEYSTEAD_MODULE, ...places].find((place) => place && existsSync(place));
 }
 
+export interface SoftHsmOptions {
+  module?: string;
+  /** Makes what a new token needs, before anybody else can see it. */
+  furnish?: (token: SoftHsmToken) => Promise<void>;
+}
+
 /**
  * The SoftHSM token of a data directory, made on first use: `token/` with its `softhsm2.conf`, and random PINs in
- * `pin` and `so-pin`, all private to the owner. The token is made aside and renamed, so that a crash leaves
- * either all of it or nothing. The caller holds the directory's lock.
+ * `pin` and `so-pin`, all private to the owner. The token is made and furnished aside and renamed, so that a
+ * crash leaves either all of it or nothing: SoftHSM writes an object in dozens of steps. The caller holds the
+ * directory's lock.
  */
-export async function provisionSoftHsm(directory: string, module = findSoftHsm()): Promise<SoftHsmToken> {
+export async function provisionSoftHsm(
+  directory: string,
+  { module = findSoftHsm(), furnish }: SoftHsmOptions = {},
+): Promise<SoftHsmToken> {
   if (!module) {
     throw new Error(
       "no PKCS#11 module is configured and SoftHSM is not installed; " +
@@ -55,6 +66,7 @@ export async function provisionSoftHsm(directory: string, module = findSoftHsm()
     if (!existsSync(token.pin.file))
       throw new Error(`${tokens} has a token, but its PIN file ${token.pin.file} is gone`);
     await writeConf(conf, tokens);
+    await restoreTokens(tokens);
     return token;
   }
   const made = join(home, "token.new");
@@ -69,6 +81,8 @@ export async function provisionSoftHsm(directory: string, module = findSoftHsm()
     soPin: await privateFile(join(home, "so-pin")),
     pin: await privateFile(token.pin.file),
   });
+  await furnish?.({ ...token, environment: { SOFTHSM2_CONF: madeConf } });
+  await copyTokens(made);
   await syncTree(made);
   await writeConf(conf, tokens);
   await rename(made, tokens);
@@ -77,10 +91,12 @@ export async function provisionSoftHsm(directory: string, module = findSoftHsm()
   return token;
 }
 
-/** Makes the objects of a token durable: SoftHSM itself never calls fsync. */
+/** Makes the objects of a token durable once a login has worked: SoftHSM itself never calls fsync. */
 export async function syncSoftHsm(directory: string): Promise<void> {
   const tokens = join(directory, "token");
-  if (existsSync(tokens)) await syncTree(tokens);
+  if (!existsSync(tokens)) return;
+  await copyTokens(tokens);
+  await syncTree(tokens);
 }
 
 function writeConf(file: string, tokens: string): Promise<void> {

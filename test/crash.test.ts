@@ -1,0 +1,243 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { text } from "node:stream/consumers";
+import Database from "libsql";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { PUBLIC_KEY_FILE, verify } from "../lib/audit.ts";
+import { openStore } from "../lib/store.ts";
+import { library, node } from "./child.ts";
+
+/** How many steps of a program are tried, evenly spread: set it high to try all, for a quarter of an hour. */
+const MOST = Number(process.env.KEYSTEAD_CRASHES ?? 30);
+vi.setConfig({ testTimeout: 60_000 + MOST * 2000 });
+
+/** The day on which the prepared deletion is due. */
+const later = Date.now() + 8 * 86_400_000;
+const description = "the one that is being made";
+const root = mkdtempSync(join(tmpdir(), "keystead-crash-"));
+const dieAt = join(root, "die_at");
+const prepared = join(root, "prepared");
+/** Token objects: domain key, binding key, and the two halves of the audit key. */
+const objects = 4;
+
+let kept: { keyId: string; ciphertext: string };
+let doomed: string;
+
+beforeAll(async () => {
+  execFileSync("cc", ["-O2", "-o", dieAt, join(import.meta.dirname, "native", "die_at.c")]);
+  const { stdout } = await node(
+    `import { Kms } from ${library("index")};
+    const kms = await Kms.open({ directory: process.argv[1] });
+    const make = async (Description) => (await kms.createKey({ Description })).KeyMetadata.KeyId;
+    const [keyId, doomed] = [await make("kept"), await make("doomed")];
+    await kms.createAlias({ AliasName: "alias/doomed", TargetKeyId: doomed });
+    const { CiphertextBlob } = await kms.encrypt({ KeyId: keyId, Plaintext: Buffer.from("kept") });
+    await kms.scheduleKeyDeletion({ KeyId: doomed, PendingWindowInDays: 7 });
+    const ciphertext = Buffer.from(CiphertextBlob).toString("base64");
+    console.log(JSON.stringify({ kept: { keyId, ciphertext }, doomed }));
+    await kms.close();`,
+    [prepared],
+  );
+  ({ kept, doomed } = JSON.parse(String(stdout)));
+});
+
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const creation = `
+  import { Kms } from ${library("index")};
+  const kms = await Kms.open({ directory: process.argv[1] });
+  const { KeyMetadata } = await kms.createKey({ Description: ${JSON.stringify(description)} });
+  process.stdout.write(KeyMetadata.KeyId);
+  await kms.close();`;
+
+const deletion = `
+  import { Kms } from ${library("index")};
+  const kms = await Kms.open({ directory: process.argv[1], clock: () => ${later} });
+  process.stdout.write(String(await kms.runDue()));
+  await kms.close();`;
+
+/** Opens what a killed process left, in a process of its own, and tells all keys and whether they work. */
+const inspection = `
+  import { Kms } from ${library("index")};
+  const [directory, ciphertext] = process.argv.slice(1);
+  const kms = await Kms.open({ directory });
+  const keys = [];
+  for (const { KeyId } of (await kms.listKeys({ Limit: 1000 })).Keys) {
+    const { KeyMetadata } = await kms.describeKey({ KeyId });
+    const { KeyState: state, Description: description } = KeyMetadata;
+    let works = state !== "Enabled";
+    if (!works) {
+      const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Buffer.from("plain") });
+      works = Buffer.from((await kms.decrypt({ CiphertextBlob })).Plaintext).toString() === "plain";
+    }
+    keys.push({ keyId: KeyId, state, description, works });
+  }
+  const aliases = (await kms.listAliases({})).Aliases.map((alias) => alias.AliasName);
+  let opened;
+  if (ciphertext) {
+    const CiphertextBlob = Buffer.from(ciphertext, "base64");
+    opened = Buffer.from((await kms.decrypt({ CiphertextBlob })).Plaintext).toString();
+  }
+  await kms.close();
+  console.log(JSON.stringify({ keys, aliases, opened }));`;
+
+interface Left {
+  keys: { keyId: string; state: string; description: string; works: boolean }[];
+  aliases: string[];
+  opened?: string;
+}
+
+/** Runs a program that is killed right before its step N, or never when N is 0. */
+async function run(directory: string, n: number, program: string) {
+  const command = [process.execPath, "--input-type=module", "-e", program, directory];
+  const child = spawn(dieAt, [directory, String(n), ...command], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
+  const [output, errors, log, [code]] = await Promise.all([
+    text(child.stdout as NodeJS.ReadableStream),
+    text(child.stderr as NodeJS.ReadableStream),
+    text(child.stdio[3] as NodeJS.ReadableStream),
+    once(child, "close"),
+  ]);
+  return { code: code as number, output, errors, steps: log.split("\n").slice(0, -1) };
+}
+
+/** What holds after every crash: the service opens, each key works, and nothing lies around without its key. */
+async function inspect(directory: string, ciphertext = "", opened?: string): Promise<Left> {
+  const { stdout } = await node(inspection, [directory, ciphertext]);
+  const left: Left = JSON.parse(String(stdout));
+  expect(left.keys.filter((key) => !key.works)).toEqual([]);
+  expect(left.opened).toBe(opened);
+
+  const file = join(directory, "keystead.db");
+  const database = new Database(file);
+  const count = (query: string) => database.prepare(query).raw().get() as unknown as [number];
+  expect(count("SELECT count(*) FROM backing_keys")).toEqual([left.keys.length]);
+  expect(count("SELECT count(*) FROM keys JOIN backing_keys USING (region, key_id, material_id)")).toEqual([
+    left.keys.length,
+  ]);
+  expect(database.pragma("integrity_check")).toEqual([{ integrity_check: "ok" }]);
+  expect(database.pragma("foreign_key_check")).toEqual([]);
+  database.close();
+
+  const files = readdirSync(join(directory, "token"), { recursive: true }) as string[];
+  const found = files.filter((name) => name.endsWith(".object") && basename(name) !== "token.object");
+  expect(found).toHaveLength(objects);
+
+  const store = await openStore({ file });
+  const audit = join(directory, "audit");
+  const publicKey = readFileSync(join(audit, PUBLIC_KEY_FILE), "utf8");
+  const report = await verify(audit, publicKey, store.auditHeads());
+  await store.close();
+  expect(report.problems).toEqual([]);
+  return left;
+}
+
+/**
+ * Kills the program right before each of the steps that `which` picks, or of `MOST` of them, evenly spread, and
+ * each time hands what is left to `check`, with what the program had said by then. A few run at a time.
+ */
+async function crashes(
+  program: string,
+  which: (step: string, index: number, steps: string[]) => boolean,
+  prepare: (directory: string) => void,
+  check: (directory: string, output: string) => Promise<void>,
+): Promise<void> {
+  const place = (name: string) => {
+    const directory = join(root, name);
+    prepare(directory);
+    return directory;
+  };
+  const whole = place("whole");
+  const { code, steps, output, errors } = await run(whole, 0, program);
+  expect([code, errors]).toEqual([0, ""]);
+  await check(whole, output);
+  rmSync(whole, { recursive: true });
+
+  const numbers = steps.flatMap((step, i) => (which(step, i, steps) ? [i + 1] : []));
+  expect(numbers.length).toBeGreaterThan(0);
+  const stride = Math.max(1, numbers.length / MOST);
+  const chosen = numbers.filter((_, i) => Math.floor(i / stride) !== Math.floor((i - 1) / stride));
+  const failures: string[] = [];
+  const worker = async () => {
+    for (let n = chosen.shift(); n !== undefined; n = chosen.shift()) {
+      const directory = place(`step-${n}`);
+      const died = await run(directory, n, program);
+      try {
+        // Not every run has as many steps: then it ends by itself.
+        expect([137, 0], died.errors).toContain(died.code);
+        await check(directory, died.output);
+      } catch (error) {
+        failures.push(`killed before step ${n}, ${died.steps[n - 1]}: ${(error as Error).message}`);
+      }
+      rmSync(directory, { recursive: true });
+    }
+  };
+  await Promise.all([worker(), worker(), worker()]);
+  expect(failures).toEqual([]);
+}
+
+const copy = (directory: string) => cpSync(prepared, directory, { recursive: true });
+
+/** All steps but those on the index of SQLite's log in shared memory, which is made anew. */
+const any = (step: string) => !step.endsWith("-shm");
+/** Those behind the opening, which ends when its lock is let go of. */
+const afterOpening = (step: string, index: number, steps: string[]) =>
+  any(step) && index > steps.indexOf("unlink lock.db-journal");
+
+describe("kill -9 before any step", () => {
+  test("of CreateKey leaves the key or nothing, and the key if it was answered", async () => {
+    await crashes(creation, afterOpening, copy, async (directory, answered) => {
+      const left = await inspect(directory, kept.ciphertext, "kept");
+      const others = left.keys.filter((key) => key.description !== description);
+      expect(others.map((key) => key.keyId).sort()).toEqual([kept.keyId, doomed].sort());
+      const made = left.keys.filter((key) => key.description === description);
+      expect(made.length).toBeLessThanOrEqual(1);
+      if (answered) expect(made[0]?.keyId).toBe(answered);
+    });
+  });
+
+  test("of a deletion leaves all of the key, pending, or nothing of it", async () => {
+    await crashes(deletion, afterOpening, copy, async (directory, destroyed) => {
+      const left = await inspect(directory, kept.ciphertext, "kept");
+      expect(left.keys.find((key) => key.keyId === kept.keyId)?.state).toBe("Enabled");
+      const there = left.keys.find((key) => key.keyId === doomed);
+      if (destroyed) expect(there).toBeUndefined();
+      if (there) expect(there.state).toBe("PendingDeletion");
+      expect(left.aliases).toEqual(there ? ["alias/doomed"] : []);
+      expect(left.keys).toHaveLength(there ? 2 : 1);
+    });
+  });
+
+  test("of a login leaves the token whole, though SoftHSM empties it in between", async () => {
+    const token = (step: string) => /token\.object$/.test(step);
+    await crashes(creation, token, copy, async (directory) => {
+      await inspect(directory, kept.ciphertext, "kept");
+    });
+  });
+
+  test("of a later opening leaves all keys", async () => {
+    const opening = (step: string, index: number, steps: string[]) =>
+      any(step) && !afterOpening(step, index, steps);
+    await crashes(creation, opening, copy, async (directory) => {
+      const left = await inspect(directory, kept.ciphertext, "kept");
+      expect(left.keys.length).toBeGreaterThanOrEqual(2);
+    });
+  });
+
+  test("of the first opening leaves what the next one completes", async () => {
+    await crashes(
+      creation,
+      any,
+      (directory) => mkdirSync(directory),
+      async (directory, answered) => {
+        const left = await inspect(directory);
+        expect(left.keys.length).toBeLessThanOrEqual(1);
+        if (answered) expect(left.keys[0]?.keyId).toBe(answered);
+      },
+    );
+  });
+});
