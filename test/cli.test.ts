@@ -110,6 +110,16 @@ describe("setting up", () => {
     expect(await refused(EXIT.failure, "init")).toContain("is set up already; see keystead doctor, edit ");
   });
 
+  test("is said when another command does it", async () => {
+    const directory = join(root, "first-use");
+    const { status, err } = await keystead(["--directory", directory, "key", "list"]);
+    expect({ status, err }).toEqual({
+      status: EXIT.ok,
+      err: `keystead: setting up ${directory} with a SoftHSM token of its own\n`,
+    });
+    expect((await keystead(["--directory", directory, "key", "list"])).err).toBe("");
+  });
+
   test("says what is wrong with an account, a Region, a module, and options that need each other", async () => {
     const at = ["--directory", join(root, "never")];
     expect(await refused(EXIT.usage, ...at, "init", "--account", "12")).toContain("12 digits");

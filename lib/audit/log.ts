@@ -116,10 +116,10 @@ export class Log {
         for (const { resolve } of waiting) resolve();
       } catch (cause) {
         this.#failure = cause;
-        await this.#abandon();
         const reason = cause instanceof Error ? cause.message : String(cause);
         const error = new AuditError(`the audit log could not be written: ${reason}`, { cause });
         for (const { reject } of waiting) reject(error);
+        await this.#abandon();
       }
     }
     this.#running = undefined;

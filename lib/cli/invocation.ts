@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { CONFIG_FILE } from "../config.ts";
 import { Kms, type KmsOptions } from "../kms.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { manifest } from "./manifest.ts";
@@ -31,6 +34,8 @@ export class Invocation {
 
   /** Opens the service for as long as `work` takes; `caller` is whom `--as` names, else the account's root. */
   async withKms<T>(work: (caller: Kms, kms: Kms) => Promise<T>): Promise<T> {
+    if (!existsSync(join(this.directory, CONFIG_FILE)))
+      this.note(`setting up ${resolve(this.directory)} with a SoftHSM token of its own`);
     const kms = await this.open();
     try {
       return await work(this.as === undefined ? kms : kms.as(this.as), kms);
