@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EncryptionContext } from "../lib/ciphertext.ts";
 import { type DecryptOptions, type Envelope, EnvelopeError } from "../lib/envelope.ts";
@@ -112,6 +113,14 @@ describe("refused", () => {
     await expectRefused(Buffer.concat([message, message]));
     await expectRefused(Buffer.concat([message, message.subarray(bodyAt)]));
   });
+
+  test("when it is anything at all behind a version and a suite", () =>
+    fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), fc.nat(bodyAt), (bytes, kept) =>
+        expectRefused(Buffer.concat([message.subarray(0, Math.max(3, kept)), bytes])),
+      ),
+      { numRuns: 500 },
+    ));
 
   const frame = (i: number) => message.subarray(bodyAt + i * REGULAR, bodyAt + (i + 1) * REGULAR);
   const final = () => message.subarray(bodyAt + 3 * REGULAR);
