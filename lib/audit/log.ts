@@ -55,6 +55,8 @@ export class Log {
   #queue: Waiting[] = [];
   #running: Promise<void> | undefined;
   #stream: Stream | undefined;
+  /** Given up after a failure, while their last lines are not signed yet. */
+  #abandoned: Stream[] = [];
   #signing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #failure: unknown;
@@ -95,6 +97,7 @@ export class Log {
     this.#closed = true;
     await this.#running;
     clearTimeout(this.#timer);
+    await this.#signAbandoned();
     const stream = this.#stream;
     if (stream === undefined) return;
     this.#stream = undefined;
@@ -126,7 +129,10 @@ export class Log {
   }
 
   async #commit(waiting: Waiting[]): Promise<void> {
-    this.#stream ??= await this.#begin();
+    if (this.#stream === undefined) {
+      this.#stream = await this.#begin();
+      await this.#signAbandoned();
+    }
     const stream = this.#stream;
     const now = this.#options.clock();
     if (stream.file.size >= this.#options.rotateAt || Math.floor(now / DAY) !== stream.day)
@@ -177,17 +183,26 @@ export class Log {
     });
   }
 
-  /** Gives the stream up where it stands; its last durable line is signed if the HSM and the disk allow it. */
+  /** Gives the stream up where it stands, its last durable line signed. */
   async #abandon(): Promise<void> {
     const stream = this.#stream;
     if (stream === undefined) return;
     this.#stream = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    await this.#sign(stream, false).catch((error) => {
-      this.#headFailure = error;
-    });
+    this.#abandoned.push(stream);
+    await this.#signAbandoned();
     await stream.file.close().catch(() => {});
+  }
+
+  /** What stops the lines, a full disk for one, often stops the head too: so it is tried again later. */
+  async #signAbandoned(): Promise<void> {
+    for (const stream of this.#abandoned.splice(0)) {
+      await this.#sign(stream, false).catch((error) => {
+        this.#headFailure = error;
+        this.#abandoned.push(stream);
+      });
+    }
   }
 
   #signSoon(): void {
