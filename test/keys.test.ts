@@ -142,7 +142,7 @@ describe("states", () => {
   const X1 = (arn: string) => `DisabledException: ${arn} is disabled.`;
   const X3 = (arn: string) => `KMSInvalidStateException: ${arn} is pending deletion.`;
   const X4 = (arn: string) => `KMSInvalidStateException: ${arn} is not pending deletion.`;
-  const ok = () => "ok";
+  const ok: (arn: string) => string = () => "ok";
   const table: [
     string,
     (KeyId: string, blob: Uint8Array) => Promise<unknown>,
@@ -208,7 +208,10 @@ describe("states", () => {
     const { KeyId, Arn } = await newKey(kms);
     const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: plaintext });
     await setUp(KeyId);
-    const answer = await run(KeyId, CiphertextBlob as Uint8Array).then(ok, (error) => `${error}`);
+    const answer = await run(KeyId, CiphertextBlob as Uint8Array).then(
+      () => "ok",
+      (error) => `${error}`,
+    );
     expect(answer).toBe(outcome(Arn));
   });
 });
