@@ -85,7 +85,10 @@ describe("the house", () => {
 
   test("docs/architecture.md names every file, and no other", () => {
     const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
-    const named = [...text.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
+    const named = [...text.matchAll(/^\| `([^`]+\.[^`]+)` \|/gm)].flatMap(([, name = ""]) => {
+      const [stem, endings] = name.split(/[{}]/);
+      return endings === undefined ? [name] : endings.split(",").map((ending) => stem + ending);
+    });
     const files = [
       ...sources,
       ...walk("native", /\.(cc|h)$/),
