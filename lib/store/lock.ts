@@ -19,7 +19,7 @@ export async function withLock<T>(
   try {
     return await body();
   } finally {
-    // The connection itself lives until it is collected: the lock must not.
+    // libSQL may keep a closed connection until it is collected: the lock must end now.
     database.exec("ROLLBACK");
     database.close();
   }

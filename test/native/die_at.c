@@ -44,11 +44,13 @@ static const struct call {
     {SYS_renameat2, "rename", PATH, 3, 0},
     {SYS_mkdirat, "mkdir", PATH, 1, 0},
     {SYS_linkat, "link", PATH, 3, 0},
+#ifdef SYS_renameat
+    {SYS_renameat, "rename", PATH, 3, 0},
+#endif
 #ifdef SYS_open  // the calls without a directory, which newer architectures lack
     {SYS_open, "create", CREATED, 0, 1},
     {SYS_unlink, "unlink", PATH, 0, 0},
     {SYS_rename, "rename", PATH, 1, 0},
-    {SYS_renameat, "rename", PATH, 3, 0},
     {SYS_mkdir, "mkdir", PATH, 0, 0},
     {SYS_link, "link", PATH, 1, 0},
     {SYS_rmdir, "rmdir", PATH, 0, 0},
