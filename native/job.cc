@@ -66,7 +66,7 @@ void Job::deliver() {
 void Job::settle(Napi::Env env) {
   for (napi_ref pin : pins_) napi_delete_reference(env, pin);
   pins_.clear();
-  std::exception_ptr error = error_;
+  std::exception_ptr error = std::move(error_);  // may hold a JavaScript error: goes on this thread
   if (!error) {
     try {
       napi_resolve_deferred(env, deferred_, result_ ? result_(env) : env.Undefined());

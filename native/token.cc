@@ -96,7 +96,10 @@ std::shared_ptr<BatchJob> batch_of(Job& job, const Napi::Object& options, const 
   auto batch = std::make_shared<BatchJob>();
   auto keys = options.Get("keys").As<Napi::Array>();
   batch->keys.reserve(keys.Length());
-  for (uint32_t i = 0; i < keys.Length(); i++) batch->keys.push_back(unwrap_key(keys[i]).backing);
+  for (uint32_t i = 0; i < keys.Length(); i++) {
+    batch->keys.push_back(unwrap_key(keys[i]).backing);
+    if (!batch->keys.back()) throw Napi::TypeError::New(options.Env(), "a key pair seals nothing");
+  }
   auto input = options.Get("input").As<Napi::Uint8Array>();
   batch->input = job.pin(input);
   batch->input_size = input.ElementLength();
@@ -120,7 +123,12 @@ struct Holder {
       void leave() override {}
       void answer(std::exception_ptr) override {}
     };
-    run_errand(std::make_shared<Nobody>(), [token = std::move(token)] { token->close(); });
+    if (!token) return;
+    try {
+      run_errand(std::make_shared<Nobody>(), [token = std::move(token)] { token->close(); });
+    } catch (const std::exception&) {
+      // No thread to be had: the token stays open until the process ends.
+    }
   }
 };
 
@@ -164,19 +172,15 @@ Napi::Value info(Token& token, Call call) {
   return info;
 }
 
-Napi::Value open_domain(Token& token, Call call) {
-  auto job = Job::make(call.Env());
+void open_domain(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto made = std::make_shared<bool>(false);
   job->result([made](Napi::Env env) { return Napi::Boolean::New(env, *made); });
   token.open_domain(job, text(call[0]), call[1].As<Napi::Boolean>(), made);
-  return job->promise(call.Env());
 }
 
-Napi::Value generate_key(Token& token, Call call) {
+void generate_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
-  auto job = Job::make(call.Env());
   token.generate_key(job, text(options.Get("domain")), bytes_of(options.Get("context")), job_bytes(*job));
-  return job->promise(call.Env());
 }
 
 Napi::Value key(Token&, Call call) {
@@ -194,32 +198,25 @@ Napi::Value forget(Token& token, Call call) {
   return call.Env().Undefined();
 }
 
-Napi::Value seal(Token& token, Call call) {
+void seal(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
-  auto job = Job::make(call.Env());
   auto batch = batch_of(*job, options, "counts");
   batch->wipe_input = options.Get("wipeInput").ToBoolean();
   if (batch->wipe_input) job->wipe_if_rejected(batch->input, batch->input_size);
   token.seal(job, std::move(batch));
-  return job->promise(call.Env());
 }
 
-Napi::Value open(Token& token, Call call) {
-  auto job = Job::make(call.Env());
+void open(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto batch = batch_of(*job, call[0].As<Napi::Object>(), "groups");
   job->wipe_if_rejected(batch->output, batch->output_size);
   token.open_batch(job, std::move(batch), job_bytes(*job));
-  return job->promise(call.Env());
 }
 
-Napi::Value random(Token& token, Call call) {
-  auto job = Job::make(call.Env());
+void random(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.random(job, call[0].As<Napi::Number>().Uint32Value(), job_bytes(*job));
-  return job->promise(call.Env());
 }
 
-Napi::Value token_key_pair(Token& token, Call call) {
-  auto job = Job::make(call.Env());
+void token_key_pair(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto public_key = std::make_shared<Bytes>();
   std::string label = text(call[0]);
   job->result([public_key, label](Napi::Env env) {
@@ -229,42 +226,56 @@ Napi::Value token_key_pair(Token& token, Call call) {
     return pair;
   });
   token.key_pair(job, label, call[1].As<Napi::Boolean>(), public_key);
-  return job->promise(call.Env());
 }
 
-Napi::Value sign(Token& token, Call call) {
-  auto job = Job::make(call.Env());
+void sign(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.sign(job, unwrap_key(call[0]).pair, bytes_of(call[1]), job_bytes(*job));
-  return job->promise(call.Env());
 }
 
-Napi::Object token_object(Napi::Env env, std::shared_ptr<Token> token) {
+// A function that gives a promise: what it throws before it has started rejects that.
+template <class Start>
+Napi::Function async(Napi::Env env, const char* name, Start start) {
+  auto run = [start](Call call) -> Napi::Value {
+    auto job = Job::make(call.Env());
+    try {
+      start(call, job);
+    } catch (...) {
+      job->answer(std::current_exception());
+    }
+    return job->promise(call.Env());
+  };
+  return Napi::Function::New(env, run, name);
+}
+
+Napi::Object token_object(Napi::Env env, std::shared_ptr<Holder> holder) {
   auto object = Napi::Object::New(env);
-  auto holder = std::make_shared<Holder>(std::move(token));
-  auto method = [&](const char* name, Napi::Value (*run)(Token&, Call)) {
+  auto now = [&](const char* name, Napi::Value (*run)(Token&, Call)) {
     object.Set(name, Napi::Function::New(
                          env, [holder, run](Call call) { return run(*holder->token, call); }, name));
   };
-  method("info", info);
-  method("openDomain", open_domain);
-  method("generateKey", generate_key);
-  method("key", key);
-  method("forget", forget);
-  method("seal", seal);
-  method("open", open);
-  method("random", random);
-  method("tokenKeyPair", token_key_pair);
-  method("sign", sign);
-  auto close = [holder](Call call) -> Napi::Value {
-    auto job = Job::make(call.Env());
-    run_errand(job, [token = holder->token] { token->close(); });
-    return job->promise(call.Env());
+  using Start = void (*)(Token&, Call, const std::shared_ptr<Job>&);
+  auto later = [&](const char* name, Start start) {
+    object.Set(name, async(env, name, [holder, start](Call call, const std::shared_ptr<Job>& job) {
+                 start(*holder->token, call, job);
+               }));
   };
-  object.Set("close", Napi::Function::New(env, close, "close"));
+  now("info", info);
+  now("key", key);
+  now("forget", forget);
+  later("openDomain", open_domain);
+  later("generateKey", generate_key);
+  later("seal", seal);
+  later("open", open);
+  later("random", random);
+  later("tokenKeyPair", token_key_pair);
+  later("sign", sign);
+  object.Set("close", async(env, "close", [holder](Call, const std::shared_ptr<Job>& job) {
+               run_errand(job, [token = holder->token] { token->close(); });
+             }));
   return object;
 }
 
-Napi::Value open_token(Call call) {
+void open_token(Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
   TokenOptions wanted;
   wanted.module = text(options.Get("module"));
@@ -273,16 +284,14 @@ Napi::Value open_token(Call call) {
   wanted.handles = options.Get("handles").As<Napi::Number>().Uint32Value();
   wanted.sessions = options.Get("sessions").As<Napi::Number>().Uint32Value();
   auto pin = std::make_shared<std::unique_ptr<Pin>>(take_pin(options.Get("pin")));
-  auto job = Job::make(call.Env());
-  auto token = std::make_shared<std::shared_ptr<Token>>();
-  job->result([token](Napi::Env env) { return token_object(env, std::move(*token)); });
-  run_errand(job, [=] { *token = Token::open(wanted, std::move(*pin)); });
-  return job->promise(call.Env());
+  // A holder from the start: should the environment end before it gets the token, that is closed.
+  auto holder = std::make_shared<Holder>();
+  job->result([holder](Napi::Env env) { return token_object(env, holder); });
+  run_errand(job, [=] { holder->token = Token::open(wanted, std::move(*pin)); });
 }
 
-Napi::Value initialize_token(Call call) {
+void initialize_token(Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
-  auto job = Job::make(call.Env());
   std::shared_ptr<Pin> so_pin = take_pin(options.Get("soPin")), pin = take_pin(options.Get("pin"));
   run_errand(job, [=, module = text(options.Get("module")), label = text(options.Get("label")),
                    environment = environment_of(options.Get("environment"))] {
@@ -290,12 +299,10 @@ Napi::Value initialize_token(Call call) {
     Stay stay(*shared);
     if (stay) init_token(*shared, label, *so_pin, *pin);
   });
-  return job->promise(call.Env());
 }
 
-Napi::Value tokens(Call call) {
+void tokens(Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
-  auto job = Job::make(call.Env());
   auto found = std::make_shared<std::vector<TokenDescription>>();
   job->result([found](Napi::Env env) {
     auto array = Napi::Array::New(env);
@@ -308,15 +315,14 @@ Napi::Value tokens(Call call) {
     Stay stay(*shared);
     if (stay) *found = initialized_tokens(*shared);
   });
-  return job->promise(call.Env());
 }
 
 }  // namespace
 
 void InitToken(Napi::Env env, Napi::Object exports) {
-  exports.Set("openToken", Napi::Function::New(env, open_token, "openToken"));
-  exports.Set("initToken", Napi::Function::New(env, initialize_token, "initToken"));
-  exports.Set("tokens", Napi::Function::New(env, tokens, "tokens"));
+  exports.Set("openToken", async(env, "openToken", open_token));
+  exports.Set("initToken", async(env, "initToken", initialize_token));
+  exports.Set("tokens", async(env, "tokens", tokens));
 }
 
 }  // namespace keystead

@@ -325,11 +325,14 @@ describe("a process", () => {
     40_000,
   );
 
-  test("ends by itself when a token is left open", async () => {
+  test("ends by itself when a token is left open, also after a call that was malformed", async () => {
     const { options } = await softHsm();
     const program = `${prelude.replace(/for \(let i[^\n]*/, "")}
-      await (await load()).seal(1);`;
-    await node(program, [root, JSON.stringify(options)], { timeout: 20_000 });
+      const { token, seal } = await load();
+      await seal(1);
+      await token.seal({}).catch((error) => console.log(error.name));`;
+    const { stdout } = await node(program, [root, JSON.stringify(options)], { timeout: 20_000 });
+    expect(stdout).toMatch(/Error/);
   }, 30_000);
 });
 

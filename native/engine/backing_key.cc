@@ -56,6 +56,7 @@ Bytes generate_backing_key(const Session& session, const Domain& domain, CK_MECH
   attributes.number(CKA_VALUE_LEN, 32).flag(CKA_EXTRACTABLE, true);
   Temporary key(session, session.generate(CKM_GENERIC_SECRET_KEY_GEN, attributes));
   Bytes blob = unbound_blob(domain.generation, session.wrap(key_wrap, domain.wrapping, key));
+  key.destroy();
   Bytes binding = binding_of(session, domain, blob.data(), blob.size(), context);
   blob.insert(blob.end(), binding.begin(), binding.end());
   return blob;

@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <mutex>
-#include <string>
 
 #include "engine/pin.h"
 #include "engine/session.h"
@@ -12,8 +11,7 @@ namespace keystead {
 
 class Login {
  public:
-  // `token` names the token in errors and in the memory of refused PINs.
-  Login(std::unique_ptr<Pin> pin, std::string token) : pin_(std::move(pin)), token_(std::move(token)) {}
+  explicit Login(std::unique_ptr<Pin> pin) : pin_(std::move(pin)) {}
 
   // Logs in through this session unless its token is logged in already. Throws EngineError PIN_LOCKED or
   // PIN_FINAL_TRY where another wrong PIN would lock the token or has done so, PIN_REFUSED where this PIN was
@@ -23,7 +21,6 @@ class Login {
  private:
   std::mutex mutex_;
   std::unique_ptr<Pin> pin_;
-  const std::string token_;
 };
 
 }  // namespace keystead

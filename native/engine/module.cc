@@ -28,7 +28,7 @@ struct Registry {
     return *module;
   }
 
-  std::mutex mutex;
+  std::timed_mutex mutex;
   std::map<std::string, Module*> modules;
 };
 
@@ -48,6 +48,7 @@ void Module::share(const Environment& environment) {
   }
   if (shares_ == 0) {
     for (const auto& [name, value] : environment) {
+      // Left alone where it is right already: setenv is not safe beside another thread's getenv.
       const char* present = getenv(name.c_str());
       if (!present || value != present) setenv(name.c_str(), value.c_str(), 1);
     }
@@ -167,7 +168,8 @@ void Module::rebuild() {
 void Module::drain_at_exit() {
   auto& registry = Registry::instance();
   auto deadline = std::chrono::steady_clock::now() + 2s;
-  std::lock_guard lock(registry.mutex);
+  std::unique_lock lock(registry.mutex, deadline);
+  if (!lock) return;  // somebody loads a module that does not return
   for (auto& [path, module] : registry.modules) {
     if (!module) continue;
     std::unique_lock gate(module->gate_);

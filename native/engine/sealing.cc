@@ -91,7 +91,7 @@ bool run(const std::shared_ptr<Plan>& plan, const std::shared_ptr<Caller>& calle
     Visit visit(*caller);
     if (visit) finish();
   };
-  if (plan->work <= kLittle || plan->items.size() < 2) {
+  if (plan->work <= kLittle) {
     visited(0, plan->items.size());
     finished();
     return true;
@@ -200,6 +200,7 @@ bool seal_batch(const Session& session, KeyCache& cache, const std::shared_ptr<B
   mixed_random(session, nonces.data(), nonces.size());
   plan->keys.resize(job->keys.size());
   for (size_t group = 0; group < job->keys.size(); group++) {
+    if (!Visit(*caller)) return true;  // answered meanwhile: its deadline has passed
     DerivedKey& key = plan->keys[group];
     memcpy(key.nonce.data(), &nonces[group * kNonceSize], kNonceSize);
     key.header = job->keys[group]->header;
@@ -227,6 +228,7 @@ bool open_batch(const Session& session, KeyCache& cache, const std::shared_ptr<B
   auto plan = opening.plan;
   plan->keys.resize(opening.needed.size());
   for (size_t i = 0; i < opening.needed.size(); i++) {
+    if (!Visit(*caller)) return true;
     plan->keys[i].key =
         derived(session, cache, job->keys[opening.needed[i].group], opening.needed[i].nonce.data());
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/attributes.h"
@@ -63,10 +64,15 @@ class Session {
 class Temporary {
  public:
   Temporary(const Session& session, CK_OBJECT_HANDLE handle) : session_(session), handle_(handle) {}
-  ~Temporary() { session_.module().functions().C_DestroyObject(session_.handle(), handle_); }
+  ~Temporary() {
+    if (!handle_) return;
+    session_.module().functions().C_DestroyObject(session_.handle(), handle_);
+  }
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   operator CK_OBJECT_HANDLE() const { return handle_; }
+  // Destroys it now, and throws when the token does not.
+  void destroy() { session_.destroy(std::exchange(handle_, 0)); }
 
  private:
   const Session& session_;

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine/backing_key.h"
+#include "engine/crew.h"
 #include "engine/error.h"
 #include "engine/key_wrap.h"
 #include "engine/sealing.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr size_t kMostLanes = 16;
 constexpr unsigned kVagueInARow = 3;
+constexpr int kGrace = 6;  // this part of the deadline is added before a call counts as hung
 
 EngineError unavailable(const Module& module) {
   return {"TOKEN_UNAVAILABLE", module.path() + " has lost its token; connecting again"};
@@ -34,7 +36,7 @@ Token::Token(std::shared_ptr<Module> module, const TokenOptions& options, std::u
       share_(std::move(module)),
       name_(options.name),
       deadline_(options.deadline),
-      login_(std::move(pin), options.name.label.value_or("") + "/" + options.name.serial.value_or("")),
+      login_(std::move(pin)),
       cache_(std::max<size_t>(1, options.handles),
              [this](const Session& session, const Key& key) { return unwrap(session, key); }) {}
 
@@ -51,7 +53,7 @@ void Token::start(const TokenOptions& options) {
     login_.ensure(*login_session_, slot_);
     key_wrap_ = probe_key_wrap(*login_session_, can_);
 
-    size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    size_t cores = Crew::instance().threads();
     size_t limit = options.sessions ? options.sessions : kMostLanes + cores + 1;
     if (can_.max_sessions) limit = std::min<size_t>(limit, can_.max_sessions);
     while (sessions.size() < std::min(kMostLanes, limit - 1)) {
@@ -128,18 +130,24 @@ void Token::submit(Kind kind, std::shared_ptr<Caller> caller, Work work) {
   task->caller = std::move(caller);
   task->work = std::move(work);
   task->deadline =
-      Watch::instance().set(deadline_, [self = shared_from_this(), task] { self->expire(*task); });
+      Watch::instance().set(deadline_, [self = shared_from_this(), task] { self->expire(task); });
   if (!(kind == Kind::kSymmetric ? symmetric_ : asymmetric_)->push(task)) {
     Watch::instance().cancel(task->deadline);
     task->caller->answer(std::make_exception_ptr(EngineError("TOKEN_CLOSED", "the token was closed")));
   }
 }
 
-void Token::expire(Task& task) {
-  task.expired = true;
-  task.caller->answer(std::make_exception_ptr(EngineError(
+void Token::expire(const std::shared_ptr<Task>& task) {
+  task->expired = true;
+  task->caller->answer(std::make_exception_ptr(EngineError(
       "DEADLINE", "the token has not answered in time; whether it carried the operation out is unknown")));
-  if (task.running) module_.recover(module_.generation());
+  // A job that only came to its turn late, or takes long, now ends with its present call; a call that does
+  // not end is a dead module's.
+  if (task->running) {
+    Watch::instance().set(deadline_ / kGrace, [self = shared_from_this(), task] {
+      if (task->running) self->module_.recover(self->module_.generation());
+    });
+  }
 }
 
 void Token::run(Queue& queue, std::optional<Session>& session, const std::shared_ptr<Task>& task) {

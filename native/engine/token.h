@@ -76,7 +76,7 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   // Whether the task is worth another try, with what is needed for that done or under way.
   enum class Remedy { kReport, kTryAgain, kWaitForModule };
   Remedy remedy(const Pkcs11Error& error, std::optional<Session>& session, Task& task);
-  void expire(Task& task);
+  void expire(const std::shared_ptr<Task>& task);
   CK_OBJECT_HANDLE unwrap(const Session& session, const Key& key);
   CK_OBJECT_HANDLE private_key(const Session& session, const std::string& label);
 

@@ -133,6 +133,7 @@ TEST(a_call_that_hangs_is_answered_at_its_deadline) {
   CHECK_THROWS(token.random(), EngineError, error.code() == "DEADLINE");
   CHECK(std::chrono::steady_clock::now() - start < 600ms);
   faults().GenerateRandom.wait = 0;
+  CHECK(soon([&] { return !token->available(); }));
   CHECK_THROWS(token.random(), EngineError, error.code() == "TOKEN_UNAVAILABLE");
   CHECK(soon([&] { return token->available(); }));
   CHECK(token.random().size() == 32);

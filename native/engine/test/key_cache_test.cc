@@ -23,7 +23,7 @@ struct Fixture {
   std::shared_ptr<Module> module = Module::acquire(hsm.options.module, hsm.options.environment);
   Stay stay{*module};
   Session session{*module, find_slot(*module, hsm.options.name)};
-  Login login{pin("1234"), "test"};
+  Login login{pin("1234")};
   int made = 0;
   KeyCache cache;
 

@@ -2,6 +2,7 @@
 #include "engine/token.h"
 
 #include "engine/backing_key.h"
+#include "engine/crew.h"
 #include "engine/test/check.h"
 #include "engine/test/softhsm.h"
 
@@ -13,7 +14,7 @@ TEST(learns_what_softhsm_is) {
   Opened token(hsm.open());
   CHECK(token->key_wrap() == CKM_AES_KEY_WRAP_PAD);
   CHECK(token->lanes(Kind::kSymmetric) >= 1);
-  CHECK(token->lanes(Kind::kAsymmetric) == std::max(1u, std::thread::hardware_concurrency()));
+  CHECK(token->lanes(Kind::kAsymmetric) == Crew::instance().threads());
   CHECK(token->capabilities().has(CKM_SHA256_HMAC));
   CHECK(token->capabilities().token.label == "test");
 }
