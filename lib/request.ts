@@ -133,7 +133,9 @@ export class Requests implements Caller {
 
   async #unknown(name: string): Promise<object> {
     const request = this.#begin();
-    const error = new UnknownOperationException(`There is no operation ${JSON.stringify(String(name))}.`);
+    const error = new UnknownOperationException(
+      `There is no operation ${JSON.stringify(String(name).slice(0, 100))}.`,
+    );
     await this.#record("UnknownOperation", true, request, { error });
     return answer(request, { error });
   }

@@ -197,6 +197,24 @@ describe("what fails below", () => {
   });
 });
 
+test("no request, however large, makes a line that is none", async () => {
+  const long = "x".repeat(2_000_000);
+  const Plaintext = bytes("x");
+  for (const run of [
+    () => kms.createKey({ Description: long }),
+    () => kms.request(long, {}),
+    () => kms.describeKey({ KeyId: long }),
+    () => kms.encrypt({ KeyId: "alias/none", Plaintext, EncryptionContext: { [long]: long } }),
+    () =>
+      kms.createKey({ Tags: Array.from({ length: 50_000 }, (_, i) => ({ TagKey: `${i}`, TagValue: "" })) }),
+    () => kms.createKey({ Policy: "x".repeat(100_000) }),
+    () => kms.listKeys({ Limit: long as never }),
+  ])
+    await refusal(run());
+  const lines = (await whole()).split("\n");
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(300_000);
+});
+
 test("the trail's chain is whole", async () => {
   const report: AuditReport = await verify(
     join(directory, "audit"),

@@ -61,6 +61,8 @@ const quote = (text: string) => (PLAIN.test(text) ? `"${text}"` : JSON.stringify
 
 /** Past this many characters a value is left out: a line stays readable and a commit stays short. */
 const MAX_VALUE = 65_536;
+/** Error messages echo what was given, which may be megabytes. */
+const MAX_MESSAGE = 2_048;
 
 /** JSON of a nested value with CloudTrail's spelling; bytes are never shown. */
 function nested(value: unknown): unknown {
@@ -164,7 +166,7 @@ export function eventBody(event: AuditEvent, userAgent: string): string {
   if (event.error !== undefined) {
     const { name, message } = event.error;
     json += `,"errorCode":${quote(name === "AccessDeniedException" ? "AccessDenied" : name)}`;
-    json += `,"errorMessage":${quote(message)}`;
+    json += `,"errorMessage":${quote(message.slice(0, MAX_MESSAGE))}`;
   }
   json += `,"requestParameters":${event.input === undefined ? "null" : shown(event.input)}`;
   json += `,"responseElements":${event.readOnly || event.output === undefined ? "null" : shown(event.output)}`;
