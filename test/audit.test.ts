@@ -291,6 +291,17 @@ describe("the log", () => {
     expect(await verify(directory, signer.publicKey, stored())).toMatchObject({ ok: true, notes: [] });
   });
 
+  test("takes no line that verify could not read", async () => {
+    const { audit, directory, stored } = await opened();
+    const wide = "\u{ffff}".repeat(60_000);
+    const input = { Description: wide, Policy: wide, Marker: wide, Name: wide, KeyId: wide };
+    await audit.record(event({ input }));
+    const six = { ...input, GrantId: wide };
+    await expect(audit.record(event({ input: six }))).rejects.toThrow(/too long for the audit log/);
+    await audit.close();
+    expect(await verify(directory, signer.publicKey, stored())).toMatchObject({ ok: true, lines: 2 });
+  });
+
   test("is shared by several writers, a stream each", async () => {
     const directory = fresh();
     const writers = await Promise.all(Array.from({ length: 4 }, () => opened({ directory })));

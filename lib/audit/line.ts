@@ -10,6 +10,8 @@ export const ORIGIN = "0".repeat(64);
 
 /** What an attacker may not make us hold in memory while verifying. */
 export const MAX_LINE = 1 << 20;
+/** Characters of a body, of up to three bytes each, that always make a line which can be verified. */
+export const MAX_BODY = Math.floor((MAX_LINE - 256) / 3);
 
 const TAIL = /,"sequence":(\d{1,15}),"digest":"([0-9a-f]{64})"\}$/;
 /** Bytes of `,"digest":"` + 64 + `"}`. */

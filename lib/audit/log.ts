@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LogFile } from "./file.ts";
 import { type AuditHead, type HeadSigner, headName, signHead, writeHead } from "./head.ts";
-import { chained, fileName, headerBody, ORIGIN } from "./line.ts";
+import { chained, fileName, headerBody, MAX_BODY, ORIGIN } from "./line.ts";
 
 /** The event could not be made durable: the answer that it stands for must not leave. */
 export class AuditError extends Error {
@@ -74,6 +74,10 @@ export class Log {
 
   append(body: string): Promise<void> {
     if (this.#closed) return Promise.reject(new AuditError("the audit log is closed"));
+    if (body.length > MAX_BODY)
+      return Promise.reject(
+        new AuditError(`an event of ${body.length} characters is too long for the audit log`),
+      );
     return new Promise((resolve, reject) => {
       this.#queue.push({ body, resolve, reject });
       // Starting after this turn of the event loop gathers all that the turn records.
