@@ -111,7 +111,11 @@ function pack(input: BatchInput, kind: typeof plaintexts): Packed {
     : packEntries(Entries, kind, EncryptionContext);
 }
 
-/** What a batch's event says in place of its contexts. */
+/**
+ * What a batch's event says in place of its entries: how many, how many failed, and the SHA-256 of the canonical
+ * contexts (docs/ciphertext.md) of those that were well-formed, one behind the other; of the one for all, where no
+ * entry has its own.
+ */
 function note(request: Request, packed: Packed, failed: number): void {
   request.note("entries", packed.count);
   request.note("failed", failed);
