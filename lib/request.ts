@@ -40,6 +40,9 @@ export { Flight } from "./request/flight.ts";
 /** How often a change is decided anew when another process has changed the same rows meanwhile. */
 const ATTEMPTS = 4;
 
+type Members = Readonly<Record<string, unknown>>;
+type Accepted = { readonly input: Members } | { readonly error: KmsError };
+
 interface Outcome {
   readonly output?: object;
   readonly changes?: readonly Change[];
@@ -73,26 +76,27 @@ export class Requests implements Caller {
     try {
       const operation = table.get(name);
       if (operation === undefined) return await this.#unknown(name);
-      if (operation.run !== undefined) return await this.#answer(operation, input);
-      const change = () => this.#change(operation, input);
+      const accepted = accept(operation, input);
+      if (operation.run !== undefined) return await this.#answer(operation, accepted);
+      const change = () => this.#change(operation, accepted);
       return await (operation.independent ? change() : flight.inTurn(change));
     } finally {
       flight.leave();
     }
   }
 
-  async #answer(operation: Operation, input: object): Promise<object> {
+  async #answer(operation: Operation, accepted: Accepted): Promise<object> {
     const request = this.#begin();
-    const outcome = await this.#perform(operation, request, input);
+    const outcome = await this.#perform(operation, request, accepted);
     await this.#record(operation.name, true, request, outcome);
     return answer(request, outcome);
   }
 
-  async #change(operation: Operation, input: object): Promise<object> {
+  async #change(operation: Operation, accepted: Accepted): Promise<object> {
     const id = randomUUID();
     for (let attempt = 1; ; attempt++) {
       const request = this.#begin(id);
-      const outcome = await this.#perform(operation, request, input);
+      const outcome = await this.#perform(operation, request, accepted);
       await this.#record(operation.name, false, request, outcome);
       if (outcome.changes === undefined || outcome.changes.length === 0) return answer(request, outcome);
       try {
@@ -107,28 +111,19 @@ export class Requests implements Caller {
   }
 
   /** Never rejects: what goes wrong is the outcome. */
-  async #perform(operation: Operation, request: Admission, input: object): Promise<Outcome> {
+  async #perform(operation: Operation, request: Admission, accepted: Accepted): Promise<Outcome> {
+    if ("error" in accepted) return accepted;
+    const { input } = accepted;
+    request.input = input;
     try {
-      const valid = snapshot(operation, validate(operation.input, input), input);
-      request.input = valid;
-      const admitted = this.#admitted(operation, request, valid);
+      const admitted = admit(operation, request, input);
       // Most requests reach the HSM's queue in the very turn that they were made in.
       const key = admitted instanceof Promise ? await admitted : admitted;
-      if (operation.run !== undefined) return { output: await operation.run(request, valid as never, key) };
-      return await operation.decide(request, valid as never, key);
+      if (operation.run !== undefined) return { output: await operation.run(request, input as never, key) };
+      return await operation.decide(request, input as never, key);
     } catch (cause) {
       return { error: failureOf(cause, request.resources) };
     }
-  }
-
-  #admitted(operation: Operation, request: Admission, input: Readonly<Record<string, unknown>>) {
-    const { key, action, states, usage } = operation;
-    if (key !== undefined && states !== undefined) {
-      const terms = { action, aliases: key.aliases, states, usage };
-      return request.admit(input[key.member] as string, terms);
-    }
-    if (operation.resource !== undefined) request.authorise(action, operation.resource);
-    return undefined;
   }
 
   async #unknown(name: string): Promise<object> {
@@ -169,6 +164,24 @@ export class Requests implements Caller {
       throw refusal;
     }
   }
+}
+
+/** Holds the input to the operation's shape, and keeps it as it is now. */
+function accept(operation: Operation, input: object): Accepted {
+  try {
+    return { input: snapshot(operation, validate(operation.input, input), input) };
+  } catch (cause) {
+    return { error: failureOf(cause, []) };
+  }
+}
+
+/** The key that the operation is about; an operation that is about none may be about the account. */
+function admit(operation: Operation, request: Admission, input: Members) {
+  const { key, action, resource, states = {}, usage } = operation;
+  if (key !== undefined)
+    return request.admit(input[key.member] as string, { action, aliases: key.aliases, states, usage });
+  if (resource !== undefined) request.authorise(action, resource);
+  return undefined;
 }
 
 /** The members that every answer and every error of the AWS SDK have besides their own. */

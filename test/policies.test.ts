@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
+import { operations } from "../lib/operations.ts";
 import { ACCOUNT, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
+
+type OperationName = keyof typeof operations;
 
 let kms: Kms;
 let app: Kms;
@@ -131,6 +134,43 @@ describe("a key policy", () => {
     expect((await kms.describeKey({ KeyId: KeyMetadata?.KeyId })).KeyMetadata?.Description).toBe(
       "made by the app",
     );
+  });
+});
+
+describe("every operation", () => {
+  /** As little as each needs to come to the question who may. */
+  const inputs = (KeyId: string, CiphertextBlob: Uint8Array | undefined): Record<OperationName, object> => ({
+    CreateKey: {},
+    DescribeKey: { KeyId },
+    ListKeys: {},
+    EnableKey: { KeyId },
+    DisableKey: { KeyId },
+    UpdateKeyDescription: { KeyId, Description: "" },
+    ScheduleKeyDeletion: { KeyId },
+    CancelKeyDeletion: { KeyId },
+    CreateAlias: { AliasName: "alias/asked", TargetKeyId: KeyId },
+    UpdateAlias: { AliasName: "alias/asking", TargetKeyId: KeyId },
+    DeleteAlias: { AliasName: "alias/asking" },
+    ListAliases: {},
+    GetKeyPolicy: { KeyId },
+    PutKeyPolicy: { KeyId, Policy: policy() },
+    ListKeyPolicies: { KeyId },
+    Encrypt: { KeyId, Plaintext },
+    Decrypt: { CiphertextBlob },
+    ReEncrypt: { CiphertextBlob, DestinationKeyId: KeyId },
+    GenerateDataKey: { KeyId, KeySpec: "AES_256" },
+    GenerateDataKeyWithoutPlaintext: { KeyId, KeySpec: "AES_256" },
+    GenerateRandom: { NumberOfBytes: 1 },
+  });
+
+  test.each(Object.keys(operations) as OperationName[])("asks who may: %s", async (name) => {
+    const { KeyId } = await newKey(kms);
+    const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext });
+    await kms.createAlias({ AliasName: "alias/asking", TargetKeyId: KeyId });
+    const nobody = kms.as(APP, { policies: [] });
+    const refused = await refusal(nobody.request(name, inputs(KeyId, CiphertextBlob)[name]));
+    expect(refused).toMatch(/^AccessDeniedException: User: .* no identity-based policy allows/);
+    await kms.deleteAlias({ AliasName: "alias/asking" });
   });
 });
 

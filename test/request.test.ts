@@ -91,6 +91,17 @@ describe("every request has its event before its answer", () => {
     expect((await events(1))[0]?.requestParameters).toMatchObject({ encryptionContext: { order: "1" } });
   });
 
+  test("and a change that waits its turn is the one that was asked for", async () => {
+    const { KeyId } = await newKey(kms);
+    const input = { KeyId, Description: "first" };
+    const first = kms.updateKeyDescription(input);
+    input.Description = "second";
+    const disabled = kms.disableKey({ KeyId });
+    await first;
+    expect((await kms.describeKey({ KeyId })).KeyMetadata?.Description).toBe("first");
+    await disabled;
+  });
+
   test("and no event has a plaintext, a ciphertext or a token in it", async () => {
     const { KeyId } = await newKey(kms);
     const secret = "a plaintext that must not be in the log";
