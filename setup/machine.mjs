@@ -30,7 +30,7 @@ export const packages = {
   cmake: { apt: "cmake", dnf: "cmake", brew: "cmake" },
   python: { apt: "python3", dnf: "python3", brew: "python3" },
   p11kit: { apt: "libp11-kit-dev", dnf: "p11-kit-devel", brew: "p11-kit" },
-  ipsecmb: { apt: "libipsec-mb1", dnf: "intel-ipsec-mb" },
+  ipsecmb: { apt: "libipsec-mb1" },
 };
 
 /** Prints one line about what is going on. */
@@ -88,32 +88,35 @@ export function runNode(file, args, options) {
  * `optional` ones come along where the machine knows them, and are done without where it does not.
  */
 export function install(required, optional = []) {
-  const extra = optional.filter(isOffered);
-  if (required.length + extra.length === 0) return;
-  const apt = program("apt-get") && asRoot();
+  if (required.length === 0 && !optional.some(isOffered)) return;
+  const apt = program("apt-get") && asRoot({ asking: required.length > 0 });
   if (!apt && required.length === 0) return;
   if (!apt) throw new SetupError(instructions(required));
   const aptGet = (...args) => run(apt[0], [...apt.slice(1), "apt-get", "-q", ...waiting, ...args]);
-  const names = (list) => list.map((name) => packages[name].apt);
-  say(`installing ${names([...required, ...extra]).join(", ")} with apt-get`);
+  const add = (names) => {
+    const list = names.map((name) => packages[name].apt);
+    if (list.length === 0) return;
+    say(`installing ${list.join(", ")} with apt-get`);
+    aptGet("install", "-y", "--no-install-recommends", ...list);
+  };
   try {
     aptGet("update");
   } catch {
     // One broken source of many fails the update as a whole; what is needed may be known all the same.
   }
-  if (required.length) aptGet("install", "-y", "--no-install-recommends", ...names(required));
+  add(required);
   try {
-    if (extra.length) aptGet("install", "-y", "--no-install-recommends", ...names(extra));
+    add(optional.filter(isOffered));
   } catch {
-    say(`going on without ${names(extra).join(", ")}, which could not be installed`);
+    say("going on without, since it is not needed");
   }
 }
 
 // Another apt-get may be at work, as it often is on a machine that has just started.
 const waiting = ["-o", "DPkg::Lock::Timeout=120"];
 
-/** The beginning of a command that runs as root, or undefined when this user may run none. */
-function asRoot() {
+/** The beginning of a command that runs as root, or undefined when this user may run none, or only when asked. */
+function asRoot({ asking }) {
   const variables = Object.entries(process.env).filter(([name]) => /^(https?|no|ftp|all)_proxy$/i.test(name));
   const env = [
     "env",
@@ -123,11 +126,11 @@ function asRoot() {
   if (process.getuid() === 0) return env;
   if (!program("sudo")) return undefined;
   if (spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0) return ["sudo", "-n", ...env];
-  return process.stdin.isTTY ? ["sudo", ...env] : undefined;
+  return asking && process.stdin.isTTY ? ["sudo", ...env] : undefined;
 }
 
 function isOffered(name) {
-  if (!packages[name].apt || !program("apt-cache")) return false;
+  if (!program("apt-cache")) return false;
   const { stdout } = spawnSync("apt-cache", ["policy", packages[name].apt], { encoding: "utf8" });
   return /Candidate: (?!\(none\))/.test(stdout ?? "");
 }
