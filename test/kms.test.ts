@@ -2,6 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as errors from "../lib/errors.ts";
+import * as api from "../lib/index.ts";
 import { Kms, type KmsOptions } from "../lib/index.ts";
 import { operations } from "../lib/operations.ts";
 import { library, node } from "./child.ts";
@@ -195,6 +197,13 @@ describe("the methods", () => {
     const app = kms.as(`arn:aws:iam::${ACCOUNT}:role/app`);
     expect(await refusal(app.envelope.encrypt(bytes("hello"), { KeyId }))).toMatch(/^AccessDeniedException/);
   });
+});
+
+test("the package exports every class of error, and no more of errors.ts", () => {
+  const isClass = (value: unknown) => typeof value === "function" && value.prototype instanceof Error;
+  const classes = Object.entries(errors).filter(([, value]) => isClass(value));
+  const exported = Object.keys(api).filter((name) => name in errors);
+  expect(exported.toSorted()).toEqual(classes.map(([name]) => name).toSorted());
 });
 
 describe("close", () => {
