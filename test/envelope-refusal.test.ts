@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { EncryptionContext } from "../lib/ciphertext.ts";
 import { type DecryptOptions, type Envelope, EnvelopeError } from "../lib/envelope.ts";
 import { Kms } from "../lib/kms.ts";
 
 const FrameLength = 16;
 const REGULAR = 4 + 12 + FrameLength + 16;
 const EncryptionContext = { tenant: "7", table: "orders" };
+type Pairs = NonNullable<DecryptOptions["EncryptionContext"]>;
 const plaintext = randomBytes(3 * FrameLength + 5);
 
 const directory = mkdtempSync(join(tmpdir(), "keystead-envelope-"));
@@ -199,7 +199,7 @@ describe("a header that declares", () => {
 });
 
 describe("the caller's own demands", () => {
-  test.each<EncryptionContext>([
+  test.each<Pairs>([
     { tenant: "8" },
     { tenant: "" },
     { Tenant: "7" },
@@ -210,7 +210,7 @@ describe("the caller's own demands", () => {
   );
 
   test("a context that is there", async () => {
-    const there: EncryptionContext[] = [{}, { tenant: "7" }, { table: "orders", tenant: "7" }];
+    const there: Pairs[] = [{}, { tenant: "7" }, { table: "orders", tenant: "7" }];
     for (const required of there) {
       expect((await envelope.decrypt(message, { EncryptionContext: required })).length).toBe(
         plaintext.length,
