@@ -106,7 +106,8 @@ export function headersOfNode() {
   });
 }
 
-function files(folder, pattern) {
+/** The files below a folder of the checkout whose names match. */
+export function files(folder, pattern) {
   const place = path.join(root, folder);
   if (!existsSync(place)) return [];
   return readdirSync(place, { recursive: true })

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
+import { files } from "./checkout.mjs";
 import { cores, root, SetupError } from "./machine.mjs";
 import { setup } from "./setup.mjs";
 
@@ -33,8 +34,7 @@ function clangFormat() {
     console.log(`left out: there is no clang-format ${clangFormatVersion} here`);
     return { passed: 0, failed: 0 };
   }
-  const { stdout } = spawnSync("git", ["ls-files", "*.cc", "*.h"], { cwd: root, encoding: "utf8" });
-  const sources = stdout.split("\n").filter(Boolean);
+  const sources = [...files("native", /\.(cc|h)$/), ...files("test", /\.(c|cc|h)$/)];
   return check("clang-format", "--dry-run", "-Werror", ...sources);
 }
 
