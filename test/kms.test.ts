@@ -142,6 +142,22 @@ describe("Kms.open", () => {
     );
   });
 
+  test("tries a wrong PIN once, and says so", async () => {
+    // In a process of its own: once a process has logged in, PKCS#11 asks it no more.
+    const program = `
+      import { Kms } from ${library("index")};
+      const directory = process.argv[1];
+      const refused = await Kms.open({ directory, hsm: { pin: "not the PIN" } }).catch((error) => error);
+      await (await Kms.open({ directory })).close();
+      console.log(refused.message);
+      console.log(refused.cause.code);`;
+    const [message, code] = `${(await node(program, [directory])).stdout}`.split("\n");
+    expect(message).toMatch(
+      /^the user PIN of the token 'keystead' of .* is wrong; it was tried once: correct hsm\.pin$/,
+    );
+    expect(code).toBe("CKR_PIN_INCORRECT");
+  });
+
   test.each([
     ["{", /keystead\.json is not JSON/],
     ["[]", /region of .*keystead\.json must be a Region/],

@@ -65,7 +65,7 @@ export async function openDeployment(options: KmsOptions & { directory: string }
       const { file = join(directory, "keystead.db"), cachedRows } = options.store ?? {};
       const store = track(await openStore({ file, cachedRows }));
       const { region, account, token, config } = await configure(options, store);
-      const hsm = track(await Hsm.open(token));
+      const hsm = track(await logIn(token));
       await openDomain(hsm, store, region);
       const signer = await openSigner(hsm, store);
       await syncSoftHsm(directory);
@@ -130,6 +130,19 @@ async function tokenOf(
 
 const defined = <T extends object>(value: T) =>
   Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
+
+/** A token locks after a few wrong PINs: none is tried twice. */
+async function logIn(token: HsmOptions): Promise<Hsm> {
+  try {
+    return await Hsm.open(token);
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== "CKR_PIN_INCORRECT") throw cause;
+    const name = token.token === undefined ? `of ${token.module}` : `'${token.token}' of ${token.module}`;
+    throw new Error(`the user PIN of the token ${name} is wrong; it was tried once: correct hsm.pin`, {
+      cause,
+    });
+  }
+}
 
 const domainMeta = (region: string) => `domain ${region}`;
 
