@@ -43,7 +43,7 @@ export class Contender {
   }
 }
 
-const loop = new URL("../build/bench/pkcs11_loop", import.meta.url).pathname;
+const loop = new URL("../build/loop/bench/pkcs11_loop", import.meta.url).pathname;
 
 /** The raw C++ loop: one HSM operation a record, on as many threads as serve it best. */
 export class RawLoop {
