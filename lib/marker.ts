@@ -26,7 +26,9 @@ export class Markers {
     const bytes = Buffer.from(marker, "base64url");
     const last = bytes.toString("utf8", TAG_BYTES);
     const tag = bytes.subarray(0, TAG_BYTES);
-    if (tag.length !== TAG_BYTES || !timingSafeEqual(tag, this.#tag(list, last)))
+    // Of the texts that decode to the same bytes, only one was given.
+    const given = tag.length === TAG_BYTES && bytes.toString("base64url") === marker;
+    if (!given || !timingSafeEqual(tag, this.#tag(list, last)))
       throw new InvalidMarkerException("The marker is not one that this operation has given.");
     return last;
   }
