@@ -66,6 +66,8 @@ CK_OBJECT_HANDLE make(const Session& session, const Kind& kind, const std::strin
 
 bool Domains::open(const Session& session, const std::string& name, bool create) {
   std::lock_guard lock(mutex_);
+  std::unique_lock making(session.module().making(), std::defer_lock);
+  if (create) making.lock();
   bool made = false;
   auto get = [&](const Kind& kind) {
     auto key = find(session, kind, name);

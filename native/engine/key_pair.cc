@@ -1,6 +1,7 @@
 #include "engine/key_pair.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "engine/error.h"
 
@@ -77,6 +78,8 @@ void append_integer(Bytes& der, const uint8_t* scalar) {
 }  // namespace
 
 KeyPair open_key_pair(const Session& session, const std::string& label, bool create) {
+  std::unique_lock making(session.module().making(), std::defer_lock);
+  if (create) making.lock();
   auto found = session.find(pattern(CKO_PRIVATE_KEY, label));
   if (found.empty() && create) {
     make(session, label);

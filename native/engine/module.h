@@ -45,6 +45,9 @@ class Module {
   // The module is dead, as seen in `generation`: fences it off, lets everybody out, and in the background
   // finalises and initialises it, with back-off, until all its members are revived.
   void recover(unsigned generation);
+  // Held by who looks for an object on a token and makes it where there is none, so that two threads do not
+  // make two. (Two processes are the caller's to keep apart.)
+  std::mutex& making() { return making_; }
   void join(Member* member);
   void part(Member* member);
 
@@ -77,6 +80,8 @@ class Module {
   std::atomic<bool> fenced_ = false;
   std::atomic<bool> exiting_ = false;
   std::atomic<unsigned> generation_ = 1;
+
+  std::mutex making_;
 
   std::mutex roll_;  // held through revival
   std::vector<Member*> members_;

@@ -1,5 +1,9 @@
 #include "engine/mutex.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <algorithm>
 #include <atomic>
 #include <new>
 
@@ -20,13 +24,17 @@ void pause() {
 #endif
 }
 
+// Zeroed memory from malloc with room for a pthread mutex: SoftHSM's exit handlers, where nobody has
+// finalised it, take these for mutexes of its own, and do pthread_mutex_destroy() and free() to them.
 CK_RV create(void** mutex) {
-  *mutex = new (std::nothrow) Mutex(kFree);
-  return *mutex ? CKR_OK : CKR_HOST_MEMORY;
+  *mutex = calloc(1, std::max(sizeof(Mutex), sizeof(pthread_mutex_t)));
+  if (!*mutex) return CKR_HOST_MEMORY;
+  new (*mutex) Mutex(kFree);
+  return CKR_OK;
 }
 
 CK_RV destroy(void* mutex) {
-  delete static_cast<Mutex*>(mutex);
+  free(mutex);
   return CKR_OK;
 }
 

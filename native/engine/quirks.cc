@@ -7,6 +7,10 @@ namespace {
 constexpr Quirk kQuirks[] = {
     {"no-fsync", "SoftHSM",
      "token objects are written without fsync: sync the token's directory after making one"},
+    {"keeps-destroyed", "SoftHSM",
+     "memory of destroyed session objects (240 bytes each) comes back only at C_Finalize, and a live one "
+     "takes 8 KB: "
+     "size the handle cache for the keys in use"},
     {"no-oaep-sha256", "SoftHSM", "RSA-OAEP with SHA-1 only"},
     {"serial-symmetric", "SoftHSM",
      "symmetric operations share process-wide locks: more lanes make them slower"},
