@@ -28,7 +28,7 @@ struct Registry {
     return *module;
   }
 
-  std::timed_mutex mutex;
+  std::mutex mutex;
   std::map<std::string, Module*> modules;
 };
 
@@ -168,7 +168,11 @@ void Module::rebuild() {
 void Module::drain_at_exit() {
   auto& registry = Registry::instance();
   auto deadline = std::chrono::steady_clock::now() + 2s;
-  std::unique_lock lock(registry.mutex, deadline);
+  std::unique_lock lock(registry.mutex, std::try_to_lock);
+  while (!lock && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(10ms);
+    (void)lock.try_lock();
+  }
   if (!lock) return;  // somebody loads a module that does not return
   for (auto& [path, module] : registry.modules) {
     if (!module) continue;
