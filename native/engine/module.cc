@@ -53,8 +53,8 @@ void Module::share(const Environment& environment) {
       if (!present || value != present) setenv(name.c_str(), value.c_str(), 1);
     }
     environment_ = environment;
-    initialize();
   }
+  if (!initialized_) initialize();
   shares_++;
 }
 
@@ -74,12 +74,14 @@ void Module::initialize() {
   leave();
   if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) throw Pkcs11Error("C_Initialize", rv);
   owner_ = rv == CKR_OK;
+  initialized_ = true;
   // After C_Initialize, so that it runs before the exit handlers which the module has set up by now.
   static const int registered = std::atexit(drain_at_exit);
   (void)registered;
 }
 
 void Module::finalize() {
+  initialized_ = false;
   if (!owner_ || !enter_behind_fence()) return;
   functions_->C_Finalize(nullptr);
   leave();
@@ -148,7 +150,7 @@ void Module::rebuild() {
       {
         std::lock_guard lock(life_);
         finalize();
-        initialize();
+        if (!members_.empty()) initialize();  // else nobody is left to wait for it
       }
       generation_++;
       for (Member* member : members_) member->revive();

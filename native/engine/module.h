@@ -71,6 +71,7 @@ class Module {
 
   std::mutex life_;  // held through C_Initialize and C_Finalize
   size_t shares_ = 0;
+  bool initialized_ = false;
   bool owner_ = false;  // we initialised it; else somebody else in the process did, and it is his to finalise
   Environment environment_;
 

@@ -140,6 +140,40 @@ TEST(a_call_that_hangs_is_answered_at_its_deadline) {
   CHECK(token->generation() == generation + 1);
 }
 
+TEST(a_pin_that_is_refused_after_a_fault_is_not_sent_again) {
+  SoftHsm hsm(faulty_module());
+  Opened token(hsm.open());
+  int logins = faults().Login.calls;
+  faults().Login.fail(CKR_PIN_INCORRECT);
+  faults().GenerateRandom.fail(CKR_DEVICE_ERROR);
+  CHECK_THROWS(token.random(), EngineError, error.code() == "PIN_REFUSED");
+  for (int i = 0; i < 3; i++) {
+    CHECK_THROWS(token.random(), Pkcs11Error, error.code() == "CKR_PIN_INCORRECT");
+  }
+  CHECK(faults().Login.calls == logins + 1);
+}
+
+TEST(a_dead_module_that_nobody_waits_for_is_let_go) {
+  SoftHsm hsm(faulty_module());
+  {
+    hsm.options.deadline = 300ms;
+    Opened token(hsm.open());
+    faults().GenerateRandom.fail(CKR_DEVICE_ERROR);
+    faults().Initialize.fail(CKR_DEVICE_ERROR, 1000);
+    CHECK_THROWS(token.random(), EngineError, error.code() == "DEADLINE");
+  }
+  faults().Initialize.times = 0;
+  CHECK(soon([&] {
+    try {
+      Opened token(hsm.open());
+      return token.random().size() == 32;
+    } catch (const EngineError& error) {
+      CHECK(error.code() == "TOKEN_UNAVAILABLE");
+      return false;
+    }
+  }));
+}
+
 TEST(a_wrong_pin_is_sent_once) {
   SoftHsm hsm(faulty_module());
   int logins = faults().Login.calls;
