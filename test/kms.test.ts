@@ -143,7 +143,7 @@ describe("Kms.open", () => {
   });
 
   test("tries a wrong PIN once, and says so", async () => {
-    // In a process of its own: once a process has logged in, PKCS#11 asks it no more.
+    // In a process of its own: one that is logged in sends no other PIN.
     const program = `
       import { Kms } from ${library("index")};
       const directory = process.argv[1];
@@ -156,6 +156,13 @@ describe("Kms.open", () => {
       /^the user PIN of the token 'keystead' of .* is wrong; it was tried once: correct hsm\.pin$/,
     );
     expect(code).toBe("CKR_PIN_INCORRECT");
+  });
+
+  test("refuses a wrong PIN beside a Kms that is logged in, and that one goes on", async () => {
+    const refused = await refusal(Kms.open({ directory, hsm: { pin: "not the PIN" } }));
+    expect(refused).toMatch(/^EngineError: this process is logged in to token keystead .* with another PIN/);
+    expect(refused).not.toContain("not the PIN");
+    await newKey(kms);
   });
 
   test.each([

@@ -104,6 +104,30 @@ describe("opening", () => {
     await token.close();
   });
 
+  test("another PIN than the one that the process is logged in with is refused, unsent", async () => {
+    const hsm = await softHsm();
+    const opened = await Promise.allSettled(
+      ["1234", "4321", "1234", "12345", "123"].map((pin) => hsm.open({ pin: text(pin) })),
+    );
+    expect(opened.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "rejected",
+      "rejected",
+    ]);
+    for (const pin of ["4321", "fresh"]) {
+      const refused = hsm.open({ pin: text(pin) });
+      await expect(refused).rejects.toMatchObject({ name: "EngineError", code: "PIN_REFUSED" });
+      await expect(refused).rejects.toThrow(/logged in to token test \(\w+\) with another PIN/);
+      await expect(refused).rejects.toThrow(expect.not.stringContaining(pin));
+    }
+    for (const outcome of opened) if (outcome.status === "fulfilled") await outcome.value.close();
+    const asked = hsm.open({ pin: text("fresh") });
+    await expect(asked).rejects.toMatchObject({ name: "Pkcs11Error", code: "CKR_PIN_INCORRECT" });
+    await (await hsm.open()).close();
+  });
+
   test("what is not there is named", async () => {
     const hsm = await softHsm();
     const refused = (change: object) => expect(hsm.open(change)).rejects;

@@ -1,5 +1,11 @@
 #include "engine/login.h"
 
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
 #include "engine/error.h"
 #include "engine/slot.h"
 
@@ -12,16 +18,41 @@ bool means_wrong(CK_RV rv) {
          rv == CKR_PIN_EXPIRED || rv == CKR_PIN_LOCKED;
 }
 
+// What the process has learnt of the PINs of a module's tokens. One PIN logs in the whole process, and the
+// module then asks it no more: any other would pass unseen.
+struct Logins {
+  static Logins& of(const std::string& module) {
+    static std::mutex mutex;
+    static auto* all = new std::map<std::string, Logins>;
+    std::lock_guard lock(mutex);
+    return (*all)[module];
+  }
+
+  std::mutex mutex;  // one thread at a time logs in
+  std::map<std::string, uint64_t> accepted;
+  std::set<std::pair<std::string, uint64_t>> refused;
+};
+
 }  // namespace
 
 void Login::ensure(const Session& session, CK_SLOT_ID slot) {
-  std::lock_guard lock(mutex_);
-  if (session.logged_in()) return;
   Module& module = session.module();
+  Logins& logins = Logins::of(module.path());
+  std::lock_guard lock(logins.mutex);
   CK_TOKEN_INFO info = token_info(module, slot);
   TokenDescription token = describe(info);
   std::string name = token.label + " (" + token.serial + ")";
-  if (pin_->refused(module.path(), name)) {
+  uint64_t pin = pin_->digest();
+  auto check_against_login = [&] {
+    auto accepted = logins.accepted.find(name);
+    if (accepted != logins.accepted.end() && accepted->second != pin) {
+      throw EngineError("PIN_REFUSED",
+                        "this process is logged in to token " + name +
+                            " with another PIN, so that this one is wrong: give the right PIN");
+    }
+  };
+  if (session.logged_in()) return check_against_login();
+  if (logins.refused.contains({name, pin})) {
     throw EngineError("PIN_REFUSED", "token " + name +
                                          " has refused this PIN before; it is not sent again, lest the token "
                                          "locks: give the right PIN");
@@ -38,9 +69,10 @@ void Login::ensure(const Session& session, CK_SLOT_ID slot) {
   }
   CK_RV rv = module.functions().C_Login(session.handle(), CKU_USER, pin_->data(),
                                         static_cast<CK_ULONG>(pin_->size()));
-  if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return;
-  if (means_wrong(rv)) pin_->refuse(module.path(), name);
-  throw Pkcs11Error("C_Login", rv);
+  if (rv == CKR_USER_ALREADY_LOGGED_IN) return check_against_login();
+  if (means_wrong(rv)) logins.refused.insert({name, pin});
+  if (rv != CKR_OK) throw Pkcs11Error("C_Login", rv);
+  logins.accepted[name] = pin;
 }
 
 }  // namespace keystead

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "engine/pin.h"
 #include "engine/session.h"
@@ -15,11 +14,11 @@ class Login {
 
   // Logs in through this session unless its token is logged in already. Throws EngineError PIN_LOCKED or
   // PIN_FINAL_TRY where another wrong PIN would lock the token or has done so, PIN_REFUSED where this PIN was
-  // refused before; a PIN is sent at most once after that.
+  // refused before or is another than the one that this process is logged in with; a PIN is sent at most once
+  // after that.
   void ensure(const Session& session, CK_SLOT_ID slot);
 
  private:
-  std::mutex mutex_;
   std::unique_ptr<Pin> pin_;
 };
 

@@ -2,9 +2,7 @@
 
 #include <sys/mman.h>
 
-#include <mutex>
-#include <set>
-#include <tuple>
+#include <array>
 
 #include "engine/entropy.h"
 #include "engine/secret.h"
@@ -38,24 +36,6 @@ uint64_t siphash(const uint64_t key[2], const uint8_t* data, size_t size) {
   return v0 ^ v1 ^ v2 ^ v3;
 }
 
-uint64_t digest(const uint8_t* data, size_t size) {
-  static const auto key = [] {
-    std::array<uint64_t, 2> random;
-    host_random(reinterpret_cast<uint8_t*>(random.data()), sizeof random);
-    return random;
-  }();
-  return siphash(key.data(), data, size);
-}
-
-struct Refused {
-  static Refused& instance() {
-    static auto* refused = new Refused;
-    return *refused;
-  }
-  std::mutex mutex;
-  std::set<std::tuple<std::string, std::string, uint64_t>> pins;
-};
-
 }  // namespace
 
 Pin::Pin(const uint8_t* data, size_t size) : bytes_(data, data + size) {
@@ -67,16 +47,13 @@ Pin::~Pin() {
   munlock(bytes_.data(), bytes_.size());
 }
 
-bool Pin::refused(const std::string& module, const std::string& token) const {
-  auto& refused = Refused::instance();
-  std::lock_guard lock(refused.mutex);
-  return refused.pins.contains({module, token, digest(bytes_.data(), bytes_.size())});
-}
-
-void Pin::refuse(const std::string& module, const std::string& token) const {
-  auto& refused = Refused::instance();
-  std::lock_guard lock(refused.mutex);
-  refused.pins.insert({module, token, digest(bytes_.data(), bytes_.size())});
+uint64_t Pin::digest() const {
+  static const auto key = [] {
+    std::array<uint64_t, 2> random;
+    host_random(reinterpret_cast<uint8_t*>(random.data()), sizeof random);
+    return random;
+  }();
+  return siphash(key.data(), bytes_.data(), bytes_.size());
 }
 
 }  // namespace keystead

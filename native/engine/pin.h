@@ -1,9 +1,8 @@
-// A PIN: kept out of swap, wiped when it goes, and never sent again once a token has refused it.
+// A PIN: kept out of swap, wiped when it goes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace keystead {
@@ -19,9 +18,8 @@ class Pin {
   uint8_t* data() { return bytes_.data(); }
   size_t size() const { return bytes_.size(); }
 
-  // The process remembers refused PINs by module, token and a digest keyed with randomness of the process.
-  bool refused(const std::string& module, const std::string& token) const;
-  void refuse(const std::string& module, const std::string& token) const;
+  // Keyed with randomness of the process: tells PINs apart here, and says nothing to anybody else.
+  uint64_t digest() const;
 
  private:
   std::vector<uint8_t> bytes_;
