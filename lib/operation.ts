@@ -21,6 +21,18 @@ import type { Change, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
 /** The names of the error classes, as the table gives them. */
 export type ErrorName = Extract<keyof typeof errors, `${string}Exception`>;
 
+/** What every operation that uses a key can fail with, for reasons that the model names. */
+export const usingFailures = [
+  "NotFoundException",
+  "DisabledException",
+  "KeyUnavailableException",
+  "DependencyTimeoutException",
+  "InvalidKeyUsageException",
+  "InvalidGrantTokenException",
+  "KMSInternalException",
+  "KMSInvalidStateException",
+] as const satisfies readonly ErrorName[];
+
 /** What a key in a state means to an operation: nothing when it may go on, else the error. */
 export type StateRule = Readonly<Record<string, ((arn: string) => KmsError) | "ok">>;
 

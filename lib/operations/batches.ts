@@ -19,7 +19,7 @@ import type { EncryptionContext } from "../ciphertext.ts";
 import { InvalidCiphertextException, ValidationException } from "../errors.ts";
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
 import { arnOf } from "../keys.ts";
-import { operation, type Request, states } from "../operation.ts";
+import { operation, type Request, states, usingFailures } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
@@ -33,23 +33,12 @@ const members = {
 /** What the shapes do not describe: entry by entry it would cost more than the sealing. */
 const unchecked = ["Entries", "Plaintexts", "CiphertextBlobs", "Lengths", "EncryptionContexts"];
 
-const failures = [
-  "NotFoundException",
-  "DisabledException",
-  "KeyUnavailableException",
-  "DependencyTimeoutException",
-  "InvalidKeyUsageException",
-  "InvalidGrantTokenException",
-  "KMSInternalException",
-  "KMSInvalidStateException",
-] as const;
-
 export const encryptBatch = operation({
   name: "EncryptBatch",
   action: "kms:Encrypt",
   input: structure(members, ["KeyId"]),
   unchecked,
-  errors: failures,
+  errors: usingFailures,
   key: { member: "KeyId", aliases: true },
   states: states.using,
   usage: "ENCRYPT_DECRYPT",
@@ -72,7 +61,7 @@ export const decryptBatch = operation({
   name: "DecryptBatch",
   input: structure(members),
   unchecked,
-  errors: [...failures, "InvalidCiphertextException", "IncorrectKeyException"],
+  errors: [...usingFailures, "InvalidCiphertextException", "IncorrectKeyException"],
   async run(request, input) {
     const packed = pack(input, ciphertexts);
     const terms = { action: "kms:Decrypt", aliases: true, states: states.using, usage } as const;

@@ -2,22 +2,19 @@ import { type DataKeySpec, dataKeyBytes } from "../algorithms.ts";
 import { encodeContext } from "../ciphertext.ts";
 import { ValidationException } from "../errors.ts";
 import { arnOf } from "../keys.ts";
-import { operation, type Request, refuseDryRun, refuseRecipient, states } from "../operation.ts";
+import {
+  operation,
+  type Request,
+  refuseDryRun,
+  refuseRecipient,
+  states,
+  usingFailures,
+} from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
 
-const failures = [
-  "NotFoundException",
-  "DisabledException",
-  "KeyUnavailableException",
-  "DependencyTimeoutException",
-  "InvalidKeyUsageException",
-  "InvalidGrantTokenException",
-  "KMSInternalException",
-  "KMSInvalidStateException",
-  "DryRunOperationException",
-] as const;
+const failures = [...usingFailures, "DryRunOperationException"] as const;
 
 const sealing = {
   errors: failures,

@@ -2,7 +2,14 @@ import { algorithmOf, type EncryptionAlgorithm, encryptionAlgorithmOf, type KeyS
 import { encodeContext } from "../ciphertext.ts";
 import { InvalidCiphertextException, ValidationException } from "../errors.ts";
 import { arnOf } from "../keys.ts";
-import { operation, type Request, refuseDryRun, refuseRecipient, states } from "../operation.ts";
+import {
+  operation,
+  type Request,
+  refuseDryRun,
+  refuseRecipient,
+  states,
+  usingFailures,
+} from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
@@ -11,17 +18,7 @@ const { EncryptionAlgorithmSpec } = shapes;
 
 const using = { states: states.using, usage: "ENCRYPT_DECRYPT", aliases: true } as const;
 
-const failures = [
-  "NotFoundException",
-  "DisabledException",
-  "KeyUnavailableException",
-  "DependencyTimeoutException",
-  "InvalidKeyUsageException",
-  "InvalidGrantTokenException",
-  "KMSInternalException",
-  "KMSInvalidStateException",
-  "DryRunOperationException",
-] as const;
+const failures = [...usingFailures, "DryRunOperationException"] as const;
 const openingFailures = [...failures, "InvalidCiphertextException", "IncorrectKeyException"] as const;
 
 export const encrypt = operation({
