@@ -85,16 +85,21 @@ export function packEntries(
     blobs.push(bytes as Uint8Array);
   }
   checkSize(size);
-  const input = new Uint8Array(size);
-  const lengths = new Uint32Array(blobs.length);
+  const { packed: input, lengths } = concatenate(blobs, size);
+  return { count, input, copied: true, lengths, ...contexts.pack(), errors };
+}
+
+function concatenate(parts: readonly Uint8Array[], size: number) {
+  const packed = new Uint8Array(size);
+  const lengths = new Uint32Array(parts.length);
   let at = 0;
-  for (let i = 0; i < blobs.length; i++) {
-    const bytes = blobs[i] as Uint8Array;
-    input.set(bytes, at);
+  for (let i = 0; i < parts.length; i++) {
+    const bytes = parts[i] as Uint8Array;
+    packed.set(bytes, at);
     lengths[i] = bytes.length;
     at += bytes.length;
   }
-  return { count, input, copied: true, lengths, ...contexts.pack(), errors };
+  return { packed, lengths };
 }
 
 /** Takes a packed buffer as it is. What is wrong with any entry refuses the whole batch. */
@@ -177,15 +182,7 @@ class Contexts {
       return { contexts: this.#forAll, contextLengths: Uint32Array.of(this.#forAll.length) };
     const size = each.reduce((sum, bytes) => sum + bytes.length, 0);
     checkSize(size);
-    const contexts = new Uint8Array(size);
-    const contextLengths = new Uint32Array(each.length);
-    let at = 0;
-    for (let i = 0; i < each.length; i++) {
-      const bytes = each[i] as Uint8Array;
-      contexts.set(bytes, at);
-      contextLengths[i] = bytes.length;
-      at += bytes.length;
-    }
+    const { packed: contexts, lengths: contextLengths } = concatenate(each, size);
     return { contexts, contextLengths };
   }
 }
