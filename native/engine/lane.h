@@ -10,6 +10,7 @@
 
 #include "engine/caller.h"
 #include "engine/session.h"
+#include "engine/spin.h"
 #include "engine/watch.h"
 
 namespace keystead {
@@ -36,35 +37,51 @@ class Queue {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     tasks_.push_back(std::move(task));
-    filled_.notify_one();
+    fill();
     return true;
   }
   // For a task that was taken already.
   void put_back(std::shared_ptr<Task> task) {
     std::lock_guard lock(mutex_);
     tasks_.push_front(std::move(task));
-    filled_.notify_one();
+    fill();
   }
   // Waits for a task; nullptr when the queue is closed and empty.
   std::shared_ptr<Task> take() {
+    if (!spun_.exchange(true)) {
+      spin_until([&] { return pending_ != 0; });
+      spun_ = false;
+    }
     std::unique_lock lock(mutex_);
+    asleep_++;
     filled_.wait(lock, [&] { return closed_ || !tasks_.empty(); });
+    asleep_--;
     if (tasks_.empty()) return nullptr;
     auto task = std::move(tasks_.front());
     tasks_.pop_front();
+    pending_ = tasks_.size() + closed_;
     return task;
   }
   void close() {
     std::lock_guard lock(mutex_);
     closed_ = true;
+    pending_ = tasks_.size() + closed_;
     filled_.notify_all();
   }
 
  private:
+  void fill() {
+    pending_ = tasks_.size() + closed_;
+    if (asleep_) filled_.notify_one();
+  }
+
   std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::shared_ptr<Task>> tasks_;
+  size_t asleep_ = 0;
   bool closed_ = false;
+  std::atomic<size_t> pending_ = 0;  // what a thread that has not the mutex knows of the tasks
+  std::atomic<bool> spun_ = false;   // one thread at a time is enough
 };
 
 }  // namespace keystead

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <new>
 
+#include "engine/spin.h"
+
 namespace keystead {
 
 namespace {
@@ -15,14 +17,6 @@ enum State : uint32_t { kFree, kLocked, kContended };
 using Mutex = std::atomic<uint32_t>;
 
 constexpr int kSpins = 200;
-
-void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // Zeroed memory from malloc with room for a pthread mutex: SoftHSM's exit handlers, where nobody has
 // finalised it, take these for mutexes of its own, and do pthread_mutex_destroy() and free() to them.
@@ -48,7 +42,7 @@ CK_RV lock(void* data) {
         mutex.compare_exchange_weak(free, kLocked, std::memory_order_acquire)) {
       return CKR_OK;
     }
-    pause();
+    pause_processor();
   }
   while (mutex.exchange(kContended, std::memory_order_acquire) != kFree) {
     mutex.wait(kContended, std::memory_order_relaxed);

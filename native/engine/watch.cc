@@ -16,8 +16,8 @@ Watch::Watch() {
 Watch::Ticket Watch::set(Clock::duration after, std::function<void()> ring) {
   std::lock_guard lock(mutex_);
   Ticket ticket{Clock::now() + after, next_++};
-  auto place = alarms_.emplace(ticket, std::move(ring)).first;
-  if (place == alarms_.begin()) earlier_.notify_one();
+  alarms_.emplace(ticket, std::move(ring));
+  if (ticket.first < wakes_) earlier_.notify_one();
   return ticket;
 }
 
@@ -33,10 +33,13 @@ void Watch::cancel(const Ticket& ticket) {
 void Watch::keep() {
   std::unique_lock lock(mutex_);
   for (;;) {
+    // An alarm that is set later than the thread wakes anyway need not wake it: most are cancelled long
+    // before.
     if (alarms_.empty()) {
+      wakes_ = Clock::time_point::max();
       earlier_.wait(lock);
     } else if (auto first = alarms_.begin(); first->first.first > Clock::now()) {
-      Clock::time_point when = first->first.first;  // the alarm may be cancelled meanwhile
+      Clock::time_point when = wakes_ = first->first.first;  // the alarm may be cancelled meanwhile
       earlier_.wait_until(lock, when);
     } else {
       auto ring = std::move(first->second);

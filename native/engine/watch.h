@@ -29,6 +29,7 @@ class Watch {
   std::mutex mutex_;
   std::condition_variable earlier_;
   std::map<Ticket, std::function<void()>> alarms_;
+  Clock::time_point wakes_ = Clock::time_point::max();  // when the thread looks again by itself
   uint64_t next_ = 0;
 };
 
