@@ -78,12 +78,21 @@ function shownValue(name: string, value: unknown): string | undefined {
   if (typeof value === "boolean" || Number.isFinite(value)) return String(value);
   if (value === null || typeof value !== "object") return undefined;
   // The names within an encryption context are the caller's own.
-  return JSON.stringify(name.endsWith("EncryptionContext") ? contextOf(value) : nested(value));
+  return name.endsWith("EncryptionContext") ? flat(value as Flat) : JSON.stringify(nested(value));
 }
 
-function contextOf(value: object): object {
-  for (const member of Object.values(value)) if (typeof member !== "string") return {};
-  return value;
+type Flat = Readonly<Record<string, string | number | boolean | null>>;
+
+/** JSON of an object whose members have none of their own; others are left out. */
+function flat(members: Flat): string {
+  let json = "";
+  for (const name of Object.keys(members)) {
+    const value = members[name];
+    const plain = typeof value === "boolean" || value === null || Number.isFinite(value);
+    if (!plain && typeof value !== "string") continue;
+    json += `${json === "" ? "{" : ","}${quote(name)}:${plain ? value : quote(value as string)}`;
+  }
+  return json === "" ? "{}" : `${json}}`;
 }
 
 /** The shown members as a JSON object, or `null` when there are none. */
@@ -104,20 +113,49 @@ const IDENTITY_TYPES: Readonly<Record<string, string>> = {
   User: "IAMUser",
 };
 
-const identities = new WeakMap<AuditPrincipal, string>();
+function identity({ arn, account, type }: AuditPrincipal): string {
+  if (type === "Service") return JSON.stringify({ type: "AWSService", invokedBy: arn });
+  const principalId = type === "Account" ? account : arn.slice(arn.lastIndexOf(":") + 1);
+  return JSON.stringify({ type: IDENTITY_TYPES[type] ?? type, principalId, arn, accountId: account });
+}
 
-function identity(principal: AuditPrincipal): string {
-  let json = identities.get(principal);
-  if (json === undefined) {
-    const { arn, account, type } = principal;
-    const principalId = type === "Account" ? account : arn.slice(arn.lastIndexOf(":") + 1);
-    json =
-      type === "Service"
-        ? JSON.stringify({ type: "AWSService", invokedBy: arn })
-        : JSON.stringify({ type: IDENTITY_TYPES[type] ?? type, principalId, arn, accountId: account });
-    identities.set(principal, json);
-  }
-  return json;
+/** What the events of a caller's operation have in common: kept, since most are like the one before. */
+interface Frame {
+  readonly region: string;
+  readonly account: string;
+  readonly sourceIp: string | undefined;
+  readonly userAgent: string;
+  readonly identity: string;
+  readonly source: string;
+  readonly end: string;
+}
+
+const frames = new WeakMap<AuditPrincipal, Map<string, Frame>>();
+
+function frameOf(event: AuditEvent, userAgent: string): Frame {
+  const { principal, operation, region, account, sourceIp } = event;
+  const known = frames.get(principal) ?? new Map<string, Frame>();
+  if (known.size === 0) frames.set(principal, known);
+  const last = known.get(operation);
+  const same = last?.region === region && last.account === account && last.sourceIp === sourceIp;
+  if (same && last.userAgent === userAgent) return last;
+  const source =
+    `","eventSource":"kms.amazonaws.com","eventName":${quote(operation)},"awsRegion":${quote(region)}` +
+    `,"sourceIPAddress":${quote(sourceIp ?? "127.0.0.1")},"userAgent":${quote(userAgent)}`;
+  const end =
+    `],"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":${quote(account)}` +
+    ',"eventCategory":"Management"';
+  const frame = {
+    region,
+    account,
+    sourceIp,
+    userAgent,
+    identity: `{"eventVersion":"1.11","userIdentity":${identity(principal)},"eventTime":"`,
+    source,
+    end,
+  };
+  known.set(operation, frame);
+  return frame;
 }
 
 let lastSecond = Number.NaN;
@@ -157,23 +195,20 @@ function madeBy(output: object | undefined): readonly string[] {
  * The event as a CloudTrail record, without the closing brace: the log adds its own members behind. The
  * constant parts are assembled by hand because this runs once a request on the main thread.
  */
-export function eventBody(event: AuditEvent, userAgent: string): string {
-  let json = `{"eventVersion":"1.11","userIdentity":${identity(event.principal)},"eventTime":"${timeOf(event.time)}"`;
-  json += `,"eventSource":"kms.amazonaws.com","eventName":${quote(event.operation)}`;
-  json += `,"awsRegion":${quote(event.region)}`;
-  json += `,"sourceIPAddress":${event.sourceIp === undefined ? '"127.0.0.1"' : quote(event.sourceIp)}`;
-  json += `,"userAgent":${quote(event.userAgent ?? userAgent)}`;
-  if (event.error !== undefined) {
-    const { name, message } = event.error;
-    json += `,"errorCode":${quote(name === "AccessDeniedException" ? "AccessDenied" : name)}`;
-    json += `,"errorMessage":${quote(message.slice(0, MAX_MESSAGE))}`;
+export function eventBody(event: AuditEvent, defaultAgent: string): string {
+  const { identity, source, end } = frameOf(event, event.userAgent ?? defaultAgent);
+  const { error, input, output, additional, readOnly } = event;
+  let json = identity + timeOf(event.time) + source;
+  if (error !== undefined) {
+    json += `,"errorCode":${quote(error.name === "AccessDeniedException" ? "AccessDenied" : error.name)}`;
+    json += `,"errorMessage":${quote(error.message.slice(0, MAX_MESSAGE))}`;
   }
-  json += `,"requestParameters":${event.input === undefined ? "null" : shown(event.input)}`;
-  json += `,"responseElements":${event.readOnly || event.output === undefined ? "null" : shown(event.output)}`;
-  if (event.additional !== undefined) json += `,"additionalEventData":${JSON.stringify(event.additional)}`;
-  json += `,"requestID":${quote(event.requestId)},"eventID":"${randomUUID()}"`;
-  const arns = event.resources.length > 0 ? event.resources : madeBy(event.output);
-  json += `,"readOnly":${event.readOnly},"resources":[${arns.map(resource).join(",")}]`;
-  json += `,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":${quote(event.account)}`;
-  return `${json},"eventCategory":"Management"`;
+  json += `,"requestParameters":${input === undefined ? "null" : shown(input)}`;
+  json += `,"responseElements":${readOnly || output === undefined ? "null" : shown(output)}`;
+  if (additional !== undefined) json += `,"additionalEventData":${flat(additional)}`;
+  json += `,"requestID":${quote(event.requestId)},"eventID":"${randomUUID()}","readOnly":${readOnly}`;
+  const [arn, ...others] = event.resources.length > 0 ? event.resources : madeBy(output);
+  json += `,"resources":[${arn === undefined ? "" : resource(arn)}`;
+  for (const other of others) json += `,${resource(other)}`;
+  return json + end;
 }
