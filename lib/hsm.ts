@@ -141,7 +141,7 @@ export class Hsm {
     let at = 0;
     for (const item of items) {
       const end = at + item.input.length + CIPHERTEXT_OVERHEAD;
-      item.resolve(job.output.slice(at, end));
+      item.resolve(job.output.subarray(at, end));
       at = end;
     }
   };
@@ -161,7 +161,10 @@ export class Hsm {
   };
 }
 
-/** Each caller's result is then cut out as memory of its own: no caller sees another's bytes behind a view. */
+/**
+ * Ciphertexts are handed out as views of the output; plaintexts are cut out as memory of their own, so that no
+ * caller finds another's behind his view.
+ */
 function pack<Result>(groups: Item<Result>[][], items: Item<Result>[], overhead: number) {
   const lengths = new Uint32Array(items.length);
   const contextLengths = new Uint32Array(items.length);
