@@ -208,6 +208,8 @@ async function passInput(
       }
     } finally {
       progress.end();
+      // A source that still waits for input would keep the process alive.
+      source.destroy();
     }
   });
 }

@@ -57,11 +57,12 @@ export class StreamIntake implements Intake {
       this.#signal.addEventListener("abort", abort, { once: true });
       this.#waiting = true;
       Promise.resolve(this.#iterator.next())
-        .then(resolve, reject)
+        // Before the taker is told: it may ask for the next piece at once.
         .finally(() => {
           this.#waiting = false;
           this.#signal.removeEventListener("abort", abort);
-        });
+        })
+        .then(resolve, reject);
     });
   }
 
