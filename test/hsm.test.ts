@@ -117,5 +117,8 @@ describe("a PIN", () => {
     expect(await read(async () => bytes("5678"))).toBe("5678");
     await expect(read({ env: "KEYSTEAD_NO_SUCH" })).rejects.toThrow(/KEYSTEAD_NO_SUCH, which is not set/);
     await expect(read("")).rejects.toThrow(TypeError);
+    await expect(read((() => 1234) as never)).rejects.toThrow(
+      /^hsm\.pin gave neither text nor bytes; give the/,
+    );
   });
 });

@@ -124,11 +124,24 @@ describe("Kms.open", () => {
     ["a count that is none", { hsm: { handles: 0 } }, /hsm\.handles must be a whole number from 1/],
     ["a file that is none", { store: { file: 1 } }, /store\.file must be a text/],
     ["a part that is none", { audit: "x" }, /audit must be an object such as/],
+    ["a PIN that is a number", { hsm: { pin: 1234 } }, /hsm\.pin must be text, bytes, \{ file: PATH \}/],
+    ["a PIN from nowhere", { hsm: { pin: {} } }, /hsm\.pin must be text, bytes/],
+    [
+      "an environment of numbers",
+      { hsm: { environment: { A: 1 } } },
+      /hsm\.environment must be an object of/,
+    ],
+    [
+      "a number of sessions that is none",
+      { hsm: { sessions: -1 } },
+      /hsm\.sessions must be a whole number from 0/,
+    ],
   ])("refuses %s with a TypeError, and makes nothing", async (_, options, expected) => {
     const given = typeof options === "object" ? { directory: fresh(), ...options } : options;
     const refused = await refusal(Kms.open(given as KmsOptions));
     expect(refused).toMatch(/^TypeError: /);
     expect(refused).toMatch(expected);
+    expect(refused).not.toContain("1234");
     expect(existsSync(fresh())).toBe(false);
   });
 
@@ -163,6 +176,22 @@ describe("Kms.open", () => {
     expect(refused).toMatch(/^EngineError: this process is logged in to token keystead .* with another PIN/);
     expect(refused).not.toContain("not the PIN");
     await newKey(kms);
+  });
+
+  test("keeps to its files when the process goes to another directory", async () => {
+    // In a process of its own: workers cannot change theirs.
+    const program = `
+      import { mkdirSync, readdirSync } from "node:fs";
+      import { Kms } from ${library("index")};
+      process.chdir(process.argv[1]);
+      const kms = await Kms.open({ directory: "data", store: { file: "rows.db" }, audit: { directory: "trail" } });
+      mkdirSync("elsewhere");
+      process.chdir("elsewhere");
+      await kms.createKey();
+      await kms.close();
+      console.log(JSON.stringify([readdirSync("."), readdirSync("../trail").length]));`;
+    const { stdout } = await node(program, [mkdtempSync(join(home, "moving-"))]);
+    expect(JSON.parse(`${stdout}`)).toEqual([[], 3]);
   });
 
   test.each([

@@ -11,6 +11,8 @@ export type PinSource =
 /** Reads a PIN into a fresh buffer that the engine wipes after the login. No message ever holds the PIN. */
 export async function readPin(source: PinSource): Promise<Uint8Array> {
   const pin = await resolve(source);
+  if (typeof pin !== "string" && !(pin instanceof Uint8Array))
+    throw new TypeError("hsm.pin gave neither text nor bytes; give the user PIN of the token");
   const bytes = typeof pin === "string" ? new TextEncoder().encode(pin) : Uint8Array.from(pin);
   if (bytes.length === 0) throw new TypeError("hsm.pin is empty; give the user PIN of the token");
   return bytes;

@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { checkAccount, checkRegion, DEFAULT_DIRECTORY } from "../config.ts";
 import type { DeletionOptions } from "../deletion.ts";
 import type { HsmOptions, PinSource } from "../hsm.ts";
@@ -78,11 +78,22 @@ export function checkOptions(options: unknown): KmsOptions & { directory: string
     refuseUnknown(part, allowed, `${name}.`);
     for (const [member, value] of Object.entries(part)) checkMember(`${name}.${member}`, value);
   }
-  return { ...options, directory: resolve(directory) };
+  return { ...withAbsolutePaths(options), directory: resolve(directory) };
 }
 
-/** Paths are those of the working directory at the time of opening. */
-export const absolute = (path: string) => (isAbsolute(path) ? path : resolve(path));
+/** A path means the same file wherever the process, or the next to read keystead.json, is working by then. */
+function withAbsolutePaths(options: KmsOptions): KmsOptions {
+  const { hsm, store, audit } = options;
+  const absolute = (path: string | undefined) => path && resolve(path);
+  const pin = hsm?.pin;
+  const fromFile = typeof pin === "object" && "file" in pin ? { file: resolve(pin.file) } : pin;
+  return {
+    ...options,
+    hsm: hsm && { ...hsm, module: absolute(hsm.module), pin: fromFile },
+    store: store && { ...store, file: absolute(store.file) },
+    audit: audit && { ...audit, directory: absolute(audit.directory) },
+  };
+}
 
 function refuseUnknown(value: object, allowed: readonly string[], prefix: string): void {
   for (const name of Object.keys(value)) {
@@ -99,4 +110,21 @@ function checkMember(name: string, value: unknown): void {
     throw new TypeError(`${name} must be a whole number from 1`);
   if (name === "hsm.sessions" && (!Number.isSafeInteger(value) || (value as number) < 0))
     throw new TypeError(`${name} must be a whole number from 0; 0 lets the token's limits decide`);
+  if (name === "hsm.environment" && !isRecordOfTexts(value))
+    throw new TypeError(`${name} must be an object of texts, such as { SOFTHSM2_CONF: PATH }`);
+  if (name === "hsm.pin" && !isPinSource(value))
+    throw new TypeError(
+      `${name} must be text, bytes, { file: PATH }, { env: NAME } or a function that gives it`,
+    );
+}
+
+const isRecordOfTexts = (value: unknown) =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.values(value).every((text) => typeof text === "string");
+
+function isPinSource(value: unknown): boolean {
+  if (typeof value === "string" || typeof value === "function" || value instanceof Uint8Array) return true;
+  const { file, env } = (value ?? {}) as { file?: unknown; env?: unknown };
+  return typeof (file ?? env) === "string";
 }
