@@ -91,6 +91,7 @@ describe("a damaged database", () => {
     "whose header is overwritten": overwritten,
     "that is cut in the middle": (bytes) => bytes.subarray(0, bytes.length >> 1),
     "whose first page is cut": (bytes) => bytes.subarray(0, 1000),
+    "whose tables are overwritten": (bytes) => bytes.fill(0x55, 4096),
     "with a page of zeros": (bytes) => bytes.fill(0, 4096 * 2, 4096 * 12),
     "that is another file": () => Buffer.from("not a database at all\n".repeat(500)),
   };

@@ -45,12 +45,19 @@ async function content(file: string): Promise<Buffer> {
 }
 
 async function replace(file: string, bytes: Buffer): Promise<void> {
-  const handle = await open(`${file}.part`, "w", 0o600);
+  const part = `${file}.part`;
   try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(part, "w", 0o600);
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(part, file);
+  } catch (cause) {
+    throw new Error(`${file}, a part of the token, cannot be written: ${(cause as Error).message}`, {
+      cause,
+    });
   }
-  await rename(`${file}.part`, file);
 }

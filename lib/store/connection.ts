@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
 import type { Columns, Value } from "./columns.ts";
-import { StoreUnavailable, unavailable } from "./errors.ts";
+import { damaged, StoreUnavailable, unavailable } from "./errors.ts";
 import { APPLICATION_ID, QUERIES, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** How long a read blocks the event loop while another process recovers the log after a crash, in ms. */
@@ -125,6 +125,7 @@ export class Connection {
       throw new StoreUnavailable("foreign", text);
     }
     const [version] = this.get(QUERIES.meta, "schema") ?? [];
+    if (version === undefined) throw damaged(this.file);
     if (version !== String(SCHEMA_VERSION)) {
       const text = `${this.file} has schema ${version}, and this Keystead knows schema ${SCHEMA_VERSION}`;
       throw new StoreUnavailable("foreign", `${text}: use the Keystead that wrote it, or a newer one`);

@@ -47,6 +47,8 @@ function corrupt(file: string): string {
   return `${file} is damaged: stop the service, keep a copy of it and its -wal file, and restore a backup`;
 }
 
+export const damaged = (file: string) => new StoreUnavailable("corrupt", corrupt(file));
+
 /** SQLite's primary result code, if the error is SQLite's. */
 export function resultCode(error: unknown): number | undefined {
   const code = (error as { rawCode?: unknown }).rawCode;
