@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "bulk.h"
+#include "journal.h"
 #include "sink.h"
 #include "token.h"
 
@@ -9,6 +10,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   keystead::Sink::open(env);
   keystead::InitToken(env, exports);
   keystead::InitBulk(env, exports);
+  keystead::InitJournal(env, exports);
   return exports;
 }
 

@@ -68,8 +68,8 @@ void Sink::settle_all(Napi::Env env) {
   }
 }
 
-// The environment ends: nobody may touch its buffers or call its function from now on. Visitors only compute,
-// they never wait for the token, so waiting for them is short.
+// The environment ends: nobody may touch its buffers or call its function from now on. Visitors compute or
+// write to a disk, they never wait for the token, so waiting for them is short.
 void Sink::end(void* data) {
   auto* sink = static_cast<Sink*>(data);
   std::unique_lock lock(sink->mutex_);

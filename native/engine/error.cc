@@ -1,5 +1,10 @@
 #include "engine/error.h"
 
+#include <errno.h>
+
+#include <cctype>
+#include <system_error>
+
 #include "engine/cryptoki.h"
 
 namespace keystead {
@@ -23,6 +28,36 @@ std::string return_value_name(CK_RV rv) {
   return hexadecimal(rv);
 }
 
+std::string errno_name(int number) {
+  switch (number) {
+#define NAME(name) \
+  case name:       \
+    return #name;
+    NAME(EACCES)
+    NAME(EBADF)
+    NAME(EDQUOT)
+    NAME(EFBIG)
+    NAME(EINVAL)
+    NAME(EIO)
+    NAME(ELOOP)
+    NAME(ENAMETOOLONG)
+    NAME(ENODEV)
+    NAME(ENOENT)
+    NAME(ENOLCK)
+    NAME(ENOMEM)
+    NAME(ENOSPC)
+    NAME(ENOTDIR)
+    NAME(ENXIO)
+    NAME(EOVERFLOW)
+    NAME(EPERM)
+    NAME(EROFS)
+    NAME(ESTALE)
+    NAME(ETIMEDOUT)
+#undef NAME
+  }
+  return "ERRNO_" + std::to_string(number);
+}
+
 }  // namespace
 
 std::string mechanism_name(unsigned long type) {
@@ -41,6 +76,13 @@ Pkcs11Error::Pkcs11Error(const char* function, unsigned long rv)
       function_(function),
       rv_(rv),
       code_(return_value_name(rv)) {}
+
+EngineError system_error(int number, const char* call, const std::string& path) {
+  const std::string name = errno_name(number);
+  std::string reason = std::generic_category().message(number);
+  reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+  return {name, name + ": " + reason + ", " + call + " '" + path + "'"};
+}
 
 Fault fault_of(unsigned long rv) {
   switch (rv) {

@@ -30,6 +30,9 @@ class EngineError : public std::runtime_error {
   std::string code_;
 };
 
+// A system call on a file failed: its code is errno's name ("ENOSPC"), its text as Node's of such errors.
+EngineError system_error(int number, const char* call, const std::string& path);
+
 // What a failed call says about the state of things, and so what can be done about it.
 enum class Fault {
   kFinal,    // report; never tried again

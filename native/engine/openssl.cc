@@ -12,7 +12,7 @@ namespace {
 constexpr unsigned long kOpenSsl3 = 0x30000000;
 
 [[noreturn]] void unavailable(const std::string& reason) {
-  throw EngineError("OPENSSL_UNAVAILABLE", "OpenSSL 3 is needed for AES-256-GCM, but " + reason);
+  throw EngineError("OPENSSL_UNAVAILABLE", "OpenSSL 3 is needed for AES-256-GCM and SHA-256, but " + reason);
 }
 
 template <typename Function>
@@ -38,6 +38,12 @@ OpenSsl load() {
   resolve(library, "EVP_CipherUpdate", ssl.EVP_CipherUpdate);
   resolve(library, "EVP_CipherFinal_ex", ssl.EVP_CipherFinal_ex);
   resolve(library, "EVP_CIPHER_CTX_ctrl", ssl.EVP_CIPHER_CTX_ctrl);
+  resolve(library, "EVP_MD_fetch", ssl.EVP_MD_fetch);
+  resolve(library, "EVP_MD_CTX_new", ssl.EVP_MD_CTX_new);
+  resolve(library, "EVP_MD_CTX_free", ssl.EVP_MD_CTX_free);
+  resolve(library, "EVP_DigestInit_ex2", ssl.EVP_DigestInit_ex2);
+  resolve(library, "EVP_DigestUpdate", ssl.EVP_DigestUpdate);
+  resolve(library, "EVP_DigestFinal_ex", ssl.EVP_DigestFinal_ex);
   return ssl;
 }
 

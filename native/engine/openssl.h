@@ -1,5 +1,5 @@
-// The few functions of OpenSSL's libcrypto that seal and open, found at run time: those of the Node process,
-// which Node patches and configures (FIPS), else those of the system's libcrypto.so.3.
+// The few functions of OpenSSL's libcrypto that seal, open and hash, found at run time: those of the Node
+// process, which Node patches and configures (FIPS), else those of the system's libcrypto.so.3.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 // OpenSSL's own opaque types, named as its headers name them.
 struct evp_cipher_st;
 struct evp_cipher_ctx_st;
+struct evp_md_st;
+struct evp_md_ctx_st;
 struct ossl_lib_ctx_st;
 struct ossl_param_st;
 
@@ -27,6 +29,12 @@ struct OpenSsl {
   int (*EVP_CipherUpdate)(evp_cipher_ctx_st*, uint8_t* out, int* out_size, const uint8_t* in, int in_size);
   int (*EVP_CipherFinal_ex)(evp_cipher_ctx_st*, uint8_t* out, int* out_size);
   int (*EVP_CIPHER_CTX_ctrl)(evp_cipher_ctx_st*, int type, int size, void* data);
+  evp_md_st* (*EVP_MD_fetch)(ossl_lib_ctx_st*, const char* name, const char* properties);
+  evp_md_ctx_st* (*EVP_MD_CTX_new)();
+  void (*EVP_MD_CTX_free)(evp_md_ctx_st*);
+  int (*EVP_DigestInit_ex2)(evp_md_ctx_st*, const evp_md_st*, const ossl_param_st*);
+  int (*EVP_DigestUpdate)(evp_md_ctx_st*, const void* in, size_t in_size);
+  int (*EVP_DigestFinal_ex)(evp_md_ctx_st*, uint8_t* out, unsigned* out_size);
 };
 
 }  // namespace keystead

@@ -1,0 +1,99 @@
+#include "engine/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "engine/error.h"
+#include "engine/scribe.h"
+#include "engine/sha256.h"
+
+namespace keystead {
+namespace {
+
+// Of a line beyond its body: two names, a sequence number, a digest, a brace and a newline.
+constexpr size_t kTailMost = 128;
+
+struct Lines {
+  std::string text;
+  std::string digest;  // of the last
+};
+
+Lines chain(const Commit& commit) {
+  Lines lines{"", commit.digest};
+  const auto count = 1 + std::count(commit.bodies.begin(), commit.bodies.end(), '\n');
+  lines.text.reserve(commit.bodies.size() + count * kTailMost);
+  Sha256 hash;
+  std::string_view rest = commit.bodies;
+  for (uint64_t sequence = commit.sequence;; sequence++) {
+    const size_t end = rest.find('\n');
+    const size_t begin = lines.text.size();
+    lines.text.append(rest.substr(0, end)).append(",\"sequence\":").append(std::to_string(sequence));
+    hash.update(lines.digest);
+    hash.update(std::string_view(lines.text).substr(begin));
+    lines.digest = hash.hexadecimal();
+    lines.text.append(",\"digest\":\"").append(lines.digest).append("\"}\n");
+    if (end == rest.npos) return lines;
+    rest.remove_prefix(end + 1);
+  }
+}
+
+// The result of a system call, begun anew for as long as a signal interrupts it.
+template <typename Call>
+auto checked(const char* name, const std::string& path, const Call& call) {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  if (result == -1) throw system_error(errno, name, path);
+  return result;
+}
+
+void write_all(int descriptor, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    bytes.remove_prefix(
+        checked("write", path, [&] { return ::write(descriptor, bytes.data(), bytes.size()); }));
+  }
+}
+
+int sync(int descriptor) {
+#ifdef F_FULLFSYNC
+  return fcntl(descriptor, F_FULLFSYNC);  // macOS: what its fsync leaves in the drive's cache too
+#else
+  return fdatasync(descriptor);
+#endif
+}
+
+void check_place(const Commit& commit, uint64_t size) {
+  struct stat own, seen;
+  checked("fstat", commit.path, [&] { return fstat(commit.descriptor, &own); });
+  checked("stat", commit.path, [&] { return stat(commit.path.c_str(), &seen); });
+  if (seen.st_ino != own.st_ino || seen.st_dev != own.st_dev)
+    throw EngineError("JOURNAL_REPLACED", "audit file " + commit.path + " was replaced");
+  const auto found = static_cast<uint64_t>(seen.st_size);
+  if (found != size) {
+    throw EngineError("JOURNAL_SIZE", "audit file " + commit.path + " has " + std::to_string(found) +
+                                          " bytes, not the " + std::to_string(size) + " that were written");
+  }
+}
+
+}  // namespace
+
+Tail append(const Commit& commit) {
+  Lines lines = chain(commit);
+  const uint64_t size = commit.size + lines.text.size();
+  write_all(commit.descriptor, commit.path, lines.text);
+  checked("fdatasync", commit.path, [&] { return sync(commit.descriptor); });
+  check_place(commit, size);
+  return {std::move(lines.digest), size};
+}
+
+void append_later(std::shared_ptr<Caller> caller, Commit commit, std::shared_ptr<Tail> tail) {
+  Scribe::instance().run(std::move(caller),
+                         [commit = std::move(commit), tail = std::move(tail)] { *tail = append(commit); });
+}
+
+}  // namespace keystead

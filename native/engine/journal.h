@@ -1,0 +1,36 @@
+// Lines of the audit log (docs/audit.md): chained, written and synced, many at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/caller.h"
+
+namespace keystead {
+
+// What is appended to a file, and where the file and the chain of its stream stand before.
+struct Commit {
+  int descriptor = -1;  // opened for appending; the caller's own
+  std::string path;     // which must still name the descriptor's file when the lines are in it
+  uint64_t size = 0;
+  std::string digest;     // of the line before, hexadecimal
+  uint64_t sequence = 0;  // of the first of these lines
+  std::string bodies;     // JSON objects without their closing braces, a newline between each two
+};
+
+// Where they stand behind it.
+struct Tail {
+  std::string digest;
+  uint64_t size = 0;
+};
+
+// Returns once the lines are on the disk and the file holds nothing else behind `size`. Throws EngineError
+// with errno's name, JOURNAL_REPLACED or JOURNAL_SIZE: then any part of the lines may be in the file.
+Tail append(const Commit& commit);
+
+// The same on the scribe's thread, behind all that was handed in before it; `tail` is set when the caller is
+// answered without an error. The caller is visited meanwhile: he keeps the descriptor open for as long.
+void append_later(std::shared_ptr<Caller> caller, Commit commit, std::shared_ptr<Tail> tail);
+
+}  // namespace keystead
