@@ -2,10 +2,12 @@ import { type KeyObject, randomUUID } from "node:crypto";
 import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AuditEvent, eventBody } from "./audit/event.ts";
+import type { Journal } from "./audit/file.ts";
 import { type AuditHead, fingerprint, type HeadSigner, publicKeyOf } from "./audit/head.ts";
 import { AuditError, Log } from "./audit/log.ts";
 
 export type { AuditEvent, AuditPrincipal } from "./audit/event.ts";
+export type { Journal } from "./audit/file.ts";
 export { type AuditHead, fingerprint, type HeadSigner, publicKeyOf } from "./audit/head.ts";
 export { AuditError } from "./audit/log.ts";
 export { followEvents, lastEvents } from "./audit/tail.ts";
@@ -18,6 +20,8 @@ export interface AuditOptions {
   /** Made with mode 0700 when missing; several processes may share it. */
   directory: string;
   signer: HeadSigner;
+  /** Makes lines durable: that of `lib/hsm.ts`. */
+  journal: Journal;
   /** Keeps each head outside of the directory, e.g. in the store. A rejection is tried again with the next. */
   keepHead?: (head: AuditHead) => unknown;
   clock?: () => number;
@@ -46,10 +50,10 @@ export class Audit {
 
   /** Rejects with AuditError when the directory cannot be written, or is signed by another key than `signer`. */
   static async open(options: AuditOptions): Promise<Audit> {
-    const { directory, signer, keepHead, clock = Date.now, userAgent = "keystead" } = options;
+    const { directory, signer, journal, keepHead, clock = Date.now, userAgent = "keystead" } = options;
     const { rotateAt = 64 << 20, headInterval = 1_000 } = options;
     const key = publicKeyOf(signer.publicKey);
-    const log = new Log({ directory, signer, keepHead, clock, rotateAt, headInterval });
+    const log = new Log({ directory, signer, journal, keepHead, clock, rotateAt, headInterval });
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await claim(directory, key);

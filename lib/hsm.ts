@@ -1,4 +1,14 @@
-import type { CrewInfo, FrameJob, NativeKey, NativeToken, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
+import type {
+  CrewInfo,
+  FrameJob,
+  JournalCommit,
+  JournalTail,
+  NativeKey,
+  NativeToken,
+  OpenJob,
+  SealJob,
+  TokenInfo,
+} from "./hsm/addon.ts";
 import { Gather } from "./hsm/gather.ts";
 import { addon } from "./hsm/load.ts";
 import { type PinSource, readPin } from "./hsm/pin.ts";
@@ -197,6 +207,9 @@ export const frames = {
   seal: (job: FrameJob): Promise<void> => addon().sealFrames(job),
   open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
 };
+
+/** Appends to a file of the audit log, on a thread of the engine's. */
+export const journal = (commit: JournalCommit): Promise<JournalTail> => addon().appendJournal(commit);
 
 /** The engine's threads, and which AES-GCM they seal with. */
 export const crew = (): CrewInfo => addon().crew();

@@ -29,7 +29,7 @@ import {
   PUBLIC_KEY_FILE,
   verify,
 } from "../lib/audit.ts";
-import { Hsm, provisionSoftHsm } from "../lib/hsm.ts";
+import { Hsm, journal, provisionSoftHsm } from "../lib/hsm.ts";
 import { library } from "./child.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keystead-audit-"));
@@ -97,6 +97,7 @@ async function opened(options: Partial<AuditOptions> = {}) {
   const audit = await Audit.open({
     directory,
     signer,
+    journal,
     keepHead: (head) => void heads.set(head.stream, head),
     ...options,
   });
@@ -334,18 +335,18 @@ describe("the log", () => {
     const { audit, directory } = await opened();
     await audit.close();
     const other = softwareSigner();
-    await expect(Audit.open({ directory, signer: other })).rejects.toThrow(
+    await expect(Audit.open({ directory, signer: other, journal })).rejects.toThrow(
       /signed by another key \(audit\.pem\)/,
     );
-    await expect(Audit.open({ directory, signer: other })).rejects.toThrow(AuditError);
+    await expect(Audit.open({ directory, signer: other, journal })).rejects.toThrow(AuditError);
   });
 
   test("does not open without a head, nor without a directory to write to", async () => {
     const dead: HeadSigner = { ...signer, sign: () => Promise.reject(new Error("token is gone")) };
-    await expect(Audit.open({ directory: fresh(), signer: dead })).rejects.toThrow(/token is gone/);
+    await expect(Audit.open({ directory: fresh(), signer: dead, journal })).rejects.toThrow(/token is gone/);
     const file = fresh();
     writeFileSync(file, "");
-    await expect(Audit.open({ directory: join(file, "audit"), signer })).rejects.toThrow(AuditError);
+    await expect(Audit.open({ directory: join(file, "audit"), signer, journal })).rejects.toThrow(AuditError);
   });
 
   test("tries again when a head could not be kept", async () => {

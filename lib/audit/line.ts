@@ -18,12 +18,6 @@ const TAIL = /,"sequence":(\d{1,15}),"digest":"([0-9a-f]{64})"\}$/;
 const DIGEST_MEMBER = 77;
 const TAIL_MOST = DIGEST_MEMBER + `,"sequence":`.length + 15;
 
-export function chained(previous: string, sequence: number, body: string): { line: string; digest: string } {
-  const signed = `${body},"sequence":${sequence}`;
-  const digest = hash("sha256", previous + signed, "hex");
-  return { line: `${signed},"digest":"${digest}"}\n`, digest };
-}
-
 /** What a line (without its newline) says of itself, or undefined when it is no log line. */
 export function readLine(line: Buffer): { sequence: number; digest: string; signed: Buffer } | undefined {
   const tail = line.toString("latin1", Math.max(0, line.length - TAIL_MOST));

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { LogFile } from "./file.ts";
+import { type Journal, LogFile } from "./file.ts";
 import { type AuditHead, type HeadSigner, headName, signHead, writeHead } from "./head.ts";
-import { chained, fileName, headerBody, MAX_BODY, ORIGIN } from "./line.ts";
+import { fileName, headerBody, MAX_BODY, ORIGIN } from "./line.ts";
 
 /** The event could not be made durable: the answer that it stands for must not leave. */
 export class AuditError extends Error {
@@ -13,6 +13,7 @@ export class AuditError extends Error {
 export interface LogOptions {
   directory: string;
   signer: HeadSigner;
+  journal: Journal;
   /** Keeps a copy of each head where whoever can change the directory cannot. */
   keepHead?: ((head: AuditHead) => unknown) | undefined;
   clock: () => number;
@@ -42,7 +43,7 @@ interface Stream {
 }
 
 const DAY = 86_400_000;
-/** So that a burst of callers does not hold the main thread for its hashing in one piece. */
+/** So that a burst of callers does not hold the main thread in one piece. */
 const LINES_A_COMMIT = 2048;
 
 /**
@@ -153,7 +154,7 @@ export class Log {
     const now = this.#options.clock();
     const id = randomBytes(8).toString("hex");
     const name = fileName(now, { stream: id, number: 1 });
-    const file = await LogFile.create(join(this.#options.directory, name));
+    const file = await LogFile.create(join(this.#options.directory, name), this.#options.journal);
     const day = Math.floor(now / DAY);
     const stream = { id, number: 1, name, file, day, sequence: 0, digest: ORIGIN, signedSequence: 0 };
     try {
@@ -171,7 +172,7 @@ export class Log {
   async #rotate(stream: Stream, now: number): Promise<void> {
     const number = stream.number + 1;
     const name = fileName(now, { stream: stream.id, number });
-    const next = await LogFile.create(join(this.#options.directory, name));
+    const next = await LogFile.create(join(this.#options.directory, name), this.#options.journal);
     const last = stream.file;
     try {
       await write(stream, next, [header(stream, name, stream.name, now)]);
@@ -256,14 +257,6 @@ function header(stream: Stream, file: string, previousFile: string | null, now: 
 
 /** Chains the bodies behind the stream's last line and makes them durable. */
 async function write(stream: Stream, file: LogFile, bodies: string[]): Promise<void> {
-  let { sequence, digest } = stream;
-  let lines = "";
-  for (const body of bodies) {
-    const next = chained(digest, ++sequence, body);
-    lines += next.line;
-    digest = next.digest;
-  }
-  await file.append(Buffer.from(lines));
-  stream.sequence = sequence;
-  stream.digest = digest;
+  stream.digest = await file.append(stream, bodies);
+  stream.sequence += bodies.length;
 }

@@ -23,6 +23,33 @@ export interface Addon {
   sealFrames(job: FrameJob): Promise<void>;
   /** Resolves to true, or to false when any tag was wrong: `output` is then wiped. */
   openFrames(job: FrameJob): Promise<boolean>;
+  /**
+   * Chains lines of the audit log behind those of their stream (docs/audit.md), writes them, and resolves once they are
+   * on the disk. Rejects with `EngineError` under errno's name, JOURNAL_REPLACED when `path` names another file, or
+   * JOURNAL_SIZE when the file holds more or less than was written: any part of the lines may be in it then.
+   */
+  appendJournal(commit: JournalCommit): Promise<JournalTail>;
+}
+
+export interface JournalCommit {
+  /** Opened for appending; stays open until the promise settles. */
+  descriptor: number;
+  path: string;
+  /** Bytes in the file before. */
+  size: number;
+  /** 64 hex digits: of the line before. */
+  digest: string;
+  /** Number of the first of these lines. */
+  sequence: number;
+  /** JSON objects without their closing braces and without newlines, a newline between each two. */
+  bodies: string;
+}
+
+export interface JournalTail {
+  /** Of the last line. */
+  digest: string;
+  /** Bytes in the file. */
+  size: number;
 }
 
 export interface CrewInfo {

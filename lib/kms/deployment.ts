@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Audit } from "../audit.ts";
 import { type Config, DEFAULT_ACCOUNT, DEFAULT_REGION, readConfig, writeConfig } from "../config.ts";
 import { Deletion } from "../deletion.ts";
-import { Hsm, type HsmOptions, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
+import { Hsm, type HsmOptions, journal, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
 import { KeyQuota, KeyRing } from "../keys.ts";
 import { Markers } from "../marker.ts";
 import { Flight, type Service } from "../request.ts";
@@ -188,6 +188,7 @@ function openAudit(
     directory: audit.directory ?? join(directory, "audit"),
     clock,
     signer,
+    journal,
     keepHead: (row) => store.apply([{ put: "auditHead", row }]),
   });
 }
