@@ -30,7 +30,7 @@ import {
   verify,
 } from "../lib/audit.ts";
 import { Hsm, journal, provisionSoftHsm } from "../lib/hsm.ts";
-import { library } from "./child.ts";
+import { library, node } from "./child.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keystead-audit-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -782,6 +782,42 @@ describe("a process that is killed", () => {
     logs(trail)
       .flatMap((name) => linesIn(join(trail, name)))
       .map((text) => JSON.parse(text));
+});
+
+describe("a thread that ends in the midst of a commit", () => {
+  test("leaves whole lines, and the process alive", async () => {
+    const directory = fresh();
+    mkdirSync(directory);
+    const { stdout } = await node(
+      `import { Worker } from "node:worker_threads";
+       const program = \`
+         import { openSync } from "node:fs";
+         import { parentPort, workerData } from "node:worker_threads";
+         import { journal } from ${library("hsm")};
+         const descriptor = openSync(workerData, "ax");
+         const bodies = Array.from({ length: 500 }, () => '{"a":"' + "x".repeat(700) + '"').join("\\\\n");
+         let tail = { digest: "0".repeat(64), size: 0 };
+         for (let sequence = 1; ; sequence += 500) {
+           tail = await journal({ ...tail, descriptor, path: workerData, sequence, bodies });
+           parentPort.postMessage(sequence);
+         }\`;
+       for (let i = 0; i < 8; i++) {
+         const url = new URL("data:text/javascript," + encodeURIComponent(program));
+         const worker = new Worker(url, { workerData: process.argv[1] + "/" + i });
+         await new Promise((done, failed) => worker.once("message", done).once("error", failed));
+         await worker.terminate();
+       }
+       console.log("alive");`,
+      [directory],
+    );
+    expect(stdout).toBe("alive\n");
+    for (const name of readdirSync(directory)) {
+      const lines = linesIn(join(directory, name));
+      expect(lines.length % 500).toBe(0);
+      expect(lines.length).toBeGreaterThanOrEqual(500);
+      for (const [index, text] of lines.entries()) expect(JSON.parse(text).sequence).toBe(index + 1);
+    }
+  });
 });
 
 describe("tail", () => {
