@@ -69,12 +69,29 @@ describe("an alias", () => {
     );
   });
 
+  test("can be deleted whatever the state of its key", async () => {
+    const [off, pending] = [await newKey(kms), await newKey(kms)];
+    await kms.createAlias({ AliasName: "alias/off", TargetKeyId: off.KeyId });
+    await kms.createAlias({ AliasName: "alias/pending", TargetKeyId: pending.KeyId });
+    await kms.disableKey({ KeyId: off.KeyId });
+    await kms.scheduleKeyDeletion({ KeyId: pending.KeyId });
+    await kms.deleteAlias({ AliasName: "alias/off" });
+    await kms.deleteAlias({ AliasName: "alias/pending" });
+  });
+
   test("has no more than 49 beside it", async () => {
     const { KeyId, Arn } = await newKey(kms);
     for (let i = 0; i < 50; i++) await kms.createAlias({ AliasName: `alias/many-${i}`, TargetKeyId: KeyId });
     expect(await refusal(kms.createAlias({ AliasName: "alias/many-50", TargetKeyId: KeyId }))).toBe(
       `LimitExceededException: ${Arn} has 50 aliases, the limit.`,
     );
+    const from = await newKey(kms);
+    await kms.createAlias({ AliasName: "alias/to-many", TargetKeyId: from.KeyId });
+    const full = { AliasName: "alias/to-many", TargetKeyId: KeyId };
+    expect(await refusal(kms.updateAlias(full))).toMatch(/^LimitExceededException/);
+    await kms.updateAlias({ AliasName: "alias/many-0", TargetKeyId: KeyId });
+    await kms.deleteAlias({ AliasName: "alias/many-0" });
+    await kms.updateAlias(full);
   });
 });
 
@@ -90,6 +107,16 @@ describe("ListAliases", () => {
       Marker = page.NextMarker;
     } while (Marker);
     expect(names).toEqual([0, 1, 2, 3, 4].map((i) => `alias/page-${i}`));
+  });
+
+  test("goes on behind an alias that was deleted between two pages", async () => {
+    const { KeyId } = await newKey(kms);
+    for (let i = 0; i < 5; i++) await kms.createAlias({ AliasName: `alias/gone-${i}`, TargetKeyId: KeyId });
+    const { NextMarker } = await kms.listAliases({ KeyId, Limit: 2 });
+    for (const i of [1, 2]) await kms.deleteAlias({ AliasName: `alias/gone-${i}` });
+    const rest = await kms.listAliases({ KeyId, Marker: NextMarker });
+    expect(rest.Aliases?.map(({ AliasName }) => AliasName)).toEqual(["alias/gone-3", "alias/gone-4"]);
+    expect([rest.Truncated, rest.NextMarker]).toEqual([false, undefined]);
   });
 
   test("gives 50 unless told, at most 100, and a marker for this key's list alone", async () => {

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
 import { KeyQuota } from "../lib/keys.ts";
+import type { Operation } from "../lib/operation.ts";
+import { extensions, operations } from "../lib/operations.ts";
 import { ACCOUNT, type Clock, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
 
 let kms: Kms;
@@ -73,6 +75,26 @@ describe("CreateKey", () => {
     expect(await refusal(kms.createKey(input as never))).toMatch(expected);
   });
 
+  test("accepts a description of 8,192 characters and a policy of 32,768 bytes, and none longer", async () => {
+    const Description = "é".repeat(8192);
+    const { Policy: text = "" } = await kms.getKeyPolicy(await newKey(kms));
+    const Policy = text + " ".repeat(32_768 - text.length);
+    const { KeyId } = await newKey(kms, { Description, Policy });
+    expect((await kms.describeKey({ KeyId })).KeyMetadata?.Description).toBe(Description);
+    expect((await kms.getKeyPolicy({ KeyId })).Policy).toBe(Policy);
+    const longerPolicy = { KeyId, Policy: `${Policy} ` };
+    for (const refused of [kms.putKeyPolicy(longerPolicy), kms.createKey(longerPolicy)])
+      expect(await refusal(refused)).toBe(
+        "MalformedPolicyDocumentException: the policy: 32769 bytes are too many; at most 32768 are allowed",
+      );
+    const longer = { KeyId, Description: `${Description}é` };
+    for (const refused of [kms.updateKeyDescription(longer), kms.createKey(longer)])
+      expect(await refusal(refused)).toMatch(
+        /^ValidationException: .* at 'description' failed .*: Member must have length less than or equal to 8192$/,
+      );
+    await kms.updateKeyDescription({ KeyId, Description: "" });
+  });
+
   test("accepts 50 tags and the older name of the spec", async () => {
     const Tags = Array.from({ length: 50 }, (_, i) => ({ TagKey: `k${i}`, TagValue: "v" }));
     await kms.createKey({ Tags, CustomerMasterKeySpec: "SYMMETRIC_DEFAULT" });
@@ -120,6 +142,17 @@ describe("ListKeys", () => {
     } while (Marker);
     expect(paged).toEqual(all);
     expect(all?.[0]?.KeyArn).toBe(arnOf(all?.[0]?.KeyId as string));
+  });
+
+  test("goes on behind a key that was deleted between two pages", async () => {
+    const before = (await kms.listKeys({ Limit: 1000 })).Keys?.map(({ KeyId }) => KeyId) ?? [];
+    const first = await kms.listKeys({ Limit: 2 });
+    await kms.scheduleKeyDeletion({ KeyId: before[1] as string, PendingWindowInDays: 7 });
+    clock.advance(8);
+    expect(await kms.runDue()).toBe(1);
+    const rest = await kms.listKeys({ Limit: 1000, Marker: first.NextMarker });
+    expect(rest.Keys?.map(({ KeyId }) => KeyId)).toEqual(before.slice(2));
+    expect(rest.Truncated).toBe(false);
   });
 
   test("refuses a marker that it has not given", async () => {
@@ -176,6 +209,36 @@ describe("states", () => {
       ok,
       X3,
     ],
+    [
+      "UpdateAlias",
+      async (KeyId) => {
+        const from = await newKey(kms);
+        await kms.createAlias({ AliasName: "alias/moved-to", TargetKeyId: from.KeyId });
+        const moved = kms.updateAlias({ AliasName: "alias/moved-to", TargetKeyId: KeyId });
+        await moved.finally(() => kms.deleteAlias({ AliasName: "alias/moved-to" }));
+      },
+      ok,
+      ok,
+      X3,
+    ],
+    [
+      "ReEncrypt, to another",
+      async (_, CiphertextBlob) =>
+        kms.reEncrypt({ CiphertextBlob, DestinationKeyId: (await newKey(kms)).KeyId }),
+      ok,
+      X1,
+      X3,
+    ],
+    [
+      "DecryptBatch",
+      async (_, CiphertextBlob) => {
+        const [entry] = (await kms.decryptBatch({ Entries: [{ CiphertextBlob }] })).Entries;
+        if (entry?.Error) throw `${entry.Error.name}: ${entry.Error.message}`;
+      },
+      ok,
+      X1,
+      X3,
+    ],
     ["DescribeKey", (KeyId) => kms.describeKey({ KeyId }), ok, ok, ok],
     ["GetKeyPolicy", (KeyId) => kms.getKeyPolicy({ KeyId }), ok, ok, ok],
     [
@@ -203,6 +266,16 @@ describe("states", () => {
   const cases = table.flatMap(([name, run, ...outcomes]) =>
     setUps.map(([state, setUp], i) => ({ name, run, state, setUp, outcome: outcomes[i] as typeof ok })),
   );
+
+  test("has a row for each operation that is about a key", () => {
+    const about = Object.values<Operation>({ ...operations, ...extensions }).filter(
+      (row) => row.key !== undefined,
+    );
+    // Those find their key by themselves. DeleteAlias is about an alias, whatever its key's state.
+    const others = ["Decrypt", "DecryptBatch", "ReEncrypt", "ReEncrypt, to another", "ListAliases"];
+    const names = [...about.map(({ name }) => name), ...others];
+    expect(table.map(([name]) => name as string).toSorted()).toEqual(names.toSorted());
+  });
 
   test.each(cases)("$name on a key that is $state", async ({ run, setUp, outcome }) => {
     const { KeyId, Arn } = await newKey(kms);
