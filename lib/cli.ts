@@ -47,6 +47,7 @@ const program = new Command("keystead")
   .option("--json", "answer in JSON")
   .option("--as <arn>", "act as this user or role instead of the account's root")
   .showHelpAfterError(false)
+  .configureHelp({ showGlobalOptions: true })
   .configureOutput({ outputError: () => {} })
   .exitOverride();
 startCommand(program, action);

@@ -1,7 +1,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import { mkdir, statfs } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { lastEvents } from "../audit.ts";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
@@ -30,7 +30,9 @@ export function startCommand(program: Command, action: Action): void {
     .description("show the main job on real input: a key, a batch of records, a large file, the audit trail")
     .argument("[file...]", "files to encrypt and decrypt (default: a sample that is made)")
     .option("--records <number>", "records in the batch", wholeNumber(1, 10_000_000), 100_000)
-    .option("--size <size>", "size of the sample file", size, 1 << 30)
+    .addOption(
+      new Option("--size <size>", "size of the sample file").argParser(size).default(1 << 30, "1 GiB"),
+    )
     .option("--keep", "keep large outputs too")
     .action(action(start));
 }
