@@ -155,6 +155,17 @@ describe("Kms.open", () => {
     );
   });
 
+  test("says what is wrong with a PIN file, and with a directory that is a file", async () => {
+    const file = join(home, "no-pin");
+    expect(await refusal(Kms.open({ directory, hsm: { pin: { file } } }))).toBe(
+      `Error: the file of hsm.pin cannot be read: ENOENT: no such file or directory, open '${file}'`,
+    );
+    const plain = join(directory, "keystead.json");
+    expect(await refusal(Kms.open({ directory: plain }))).toMatch(
+      /^Error: there can be no data directory .*keystead\.json: EEXIST/,
+    );
+  });
+
   test("tries a wrong PIN once, and says so", async () => {
     // In a process of its own: one that is logged in sends no other PIN.
     const program = `

@@ -3,7 +3,7 @@ import { usage } from "./exit.ts";
 /** Collects `NAME=VALUE` options given several times; the value may hold further equals signs. */
 export function collectPair(text: string, pairs: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf("=");
-  if (at < 1) throw usage(`"${text}" is not NAME=VALUE`, "for example --context tenant=7");
+  if (at < 1) throw usage(`"${text}" is not NAME=VALUE`, "for example tenant=7");
   const name = text.slice(0, at);
   if (Object.hasOwn(pairs, name)) throw usage(`"${name}" is given twice`);
   return { ...pairs, [name]: text.slice(at + 1) };

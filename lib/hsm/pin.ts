@@ -21,11 +21,17 @@ export async function readPin(source: PinSource): Promise<Uint8Array> {
 async function resolve(source: PinSource): Promise<string | Uint8Array> {
   if (typeof source === "string" || source instanceof Uint8Array) return source;
   if (typeof source === "function") return source();
-  if ("file" in source) return firstLine(await readFile(source.file));
+  if ("file" in source) return firstLine(await readPinFile(source.file));
   const value = process.env[source.env];
   if (value === undefined)
     throw new TypeError(`hsm.pin names the environment variable ${source.env}, which is not set`);
   return value;
+}
+
+function readPinFile(file: string): Promise<Buffer> {
+  return readFile(file).catch((cause) => {
+    throw new Error(`the file of hsm.pin cannot be read: ${cause.message}`, { cause });
+  });
 }
 
 function firstLine(bytes: Buffer): Uint8Array {

@@ -54,7 +54,9 @@ async function closeAll(rooms: { close(): Promise<void> }[]): Promise<void> {
  */
 export async function openDeployment(options: KmsOptions & { directory: string }): Promise<Deployment> {
   const { directory } = options;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause) => {
+    throw new Error(`there can be no data directory ${directory}: ${cause.message}`, { cause });
+  });
   return withLock(directory, async () => {
     const opened: { close(): Promise<void> }[] = [];
     const track = <Room extends { close(): Promise<void> }>(room: Room): Room => {
