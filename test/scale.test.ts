@@ -5,9 +5,8 @@ import Database from "libsql";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { QUERIES, updateKey } from "../lib/store/schema.ts";
 import { type Change, openStore } from "../lib/store.ts";
+import { account, keyRow, region } from "./rows.ts";
 
-const region = "us-east-1";
-const account = "111122223333";
 const count = 100_000;
 const directory = mkdtempSync(join(tmpdir(), "keystead-scale-"));
 const file = join(directory, "keystead.db");
@@ -17,17 +16,9 @@ const materialId = (index: number) => index.toString(16).padStart(32, "0");
 
 function changes(index: number): Change[] {
   const named = { region, keyId: keyId(index), materialId: materialId(index), createdAt: index };
-  const use = { keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", origin: "AWS_KMS" };
-  const state = {
-    keyManager: "CUSTOMER",
-    keyState: "Enabled",
-    description: "",
-    policy: "{}",
-    deletionAt: null,
-  };
   const alias = { region, account, keyId: named.keyId, createdAt: index, updatedAt: index };
   return [
-    { insert: "key", row: { ...named, ...use, ...state, account, multiRegion: false, tags: [] } },
+    { insert: "key", row: keyRow(named.keyId, named) },
     { insert: "backingKey", row: { ...named, version: 1, blob: Buffer.alloc(72, index) } },
     { insert: "alias", row: { ...alias, name: `alias/${index}` } },
   ];

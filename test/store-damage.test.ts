@@ -12,11 +12,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type KeyRow, openStore, StoreUnavailable } from "../lib/store.ts";
+import { openStore, StoreUnavailable } from "../lib/store.ts";
 import { library, node } from "./child.ts";
+import { account, keyRow, region } from "./rows.ts";
 
-const region = "us-east-1";
-const account = "111122223333";
 const rows = 300;
 const root = mkdtempSync(join(tmpdir(), "keystead-damage-"));
 const whole = join(root, "whole.db");
@@ -25,26 +24,7 @@ const isRoot = process.getuid?.() === 0;
 const somebody = isRoot ? { uid: 65534, gid: 65534 } : {};
 const isReadable = spawnSync("test", ["-r", import.meta.filename], somebody).status === 0;
 
-function key(keyId: string): Omit<KeyRow, "revision"> {
-  return {
-    ...{
-      region,
-      account,
-      keyId,
-      keySpec: "SYMMETRIC_DEFAULT",
-      keyUsage: "ENCRYPT_DECRYPT",
-      origin: "AWS_KMS",
-    },
-    ...{
-      keyManager: "CUSTOMER",
-      keyState: "Enabled",
-      description: "d".repeat(400),
-      policy: "{}",
-      createdAt: 1,
-    },
-    ...{ deletionAt: null, multiRegion: false, tags: [], materialId: "m" },
-  };
-}
+const key = (keyId: string) => keyRow(keyId, { description: "d".repeat(400) });
 
 const keyId = (i: number) => `key-${String(i).padStart(4, "0")}`;
 

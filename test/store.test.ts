@@ -6,11 +6,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Cache } from "../lib/store/cache.ts";
-import { type Change, type KeyRow, openStore, StoreConflict } from "../lib/store.ts";
+import { type Change, openStore, StoreConflict } from "../lib/store.ts";
 import { library, node } from "./child.ts";
-
-const region = "eu-central-1";
-const account = "111122223333";
+import { account, keyRow as key, region } from "./rows.ts";
 
 let directory: string;
 let file: string;
@@ -32,27 +30,6 @@ afterEach(async () => {
   opened = [];
   rmSync(directory, { recursive: true, force: true });
 });
-
-function key(keyId: string, change: Partial<KeyRow> = {}): Omit<KeyRow, "revision"> {
-  return {
-    region,
-    account,
-    keyId,
-    keySpec: "SYMMETRIC_DEFAULT",
-    keyUsage: "ENCRYPT_DECRYPT",
-    origin: "AWS_KMS",
-    keyManager: "CUSTOMER",
-    keyState: "Enabled",
-    description: "orders",
-    policy: '{"Version":"2012-10-17","Statement":[]}',
-    createdAt: 1_700_000_000_123,
-    deletionAt: null,
-    multiRegion: false,
-    tags: [{ TagKey: "team", TagValue: "sales" }],
-    materialId: `m-${keyId}`,
-    ...change,
-  };
-}
 
 function backing(keyId: string, version = 1) {
   const materialId = version === 1 ? `m-${keyId}` : `m-${keyId}-${version}`;
