@@ -48,14 +48,19 @@ class Queue {
   }
   // Waits for a task; nullptr when the queue is closed and empty.
   std::shared_ptr<Task> take() {
-    if (!spun_.exchange(true)) {
-      spin_until([&] { return pending_ != 0; });
-      spun_ = false;
+    std::unique_lock lock(mutex_, std::defer_lock);
+    auto sleep = [&] {
+      lock.lock();
+      asleep_++;
+      filled_.wait(lock, [&] { return closed_ || !tasks_.empty(); });
+      asleep_--;
+    };
+    if (spinning_.exchange(true)) {
+      sleep();
+    } else {
+      spin_.until([&] { return pending_ != 0; }, sleep);
+      spinning_ = false;
     }
-    std::unique_lock lock(mutex_);
-    asleep_++;
-    filled_.wait(lock, [&] { return closed_ || !tasks_.empty(); });
-    asleep_--;
     if (tasks_.empty()) return nullptr;
     auto task = std::move(tasks_.front());
     tasks_.pop_front();
@@ -80,8 +85,9 @@ class Queue {
   std::deque<std::shared_ptr<Task>> tasks_;
   size_t asleep_ = 0;
   bool closed_ = false;
-  std::atomic<size_t> pending_ = 0;  // what a thread that has not the mutex knows of the tasks
-  std::atomic<bool> spun_ = false;   // one thread at a time is enough
+  std::atomic<size_t> pending_ = 0;     // what a thread that has not the mutex knows of the tasks
+  std::atomic<bool> spinning_ = false;  // one thread at a time is enough
+  Spin spin_;
 };
 
 }  // namespace keystead

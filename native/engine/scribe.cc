@@ -6,8 +6,6 @@
 #include <thread>
 #include <utility>
 
-#include "engine/spin.h"
-
 namespace keystead {
 namespace {
 
@@ -34,9 +32,13 @@ void Scribe::run(std::shared_ptr<Caller> caller, std::function<void()> work) {
 }
 
 void Scribe::loop() {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(mutex_, std::defer_lock);
   while (true) {
-    ready_.wait(lock, [this] { return !entries_.empty() && !stopping_; });
+    spin_.until([this] { return waiting_ != 0; },
+                [&] {
+                  lock.lock();
+                  ready_.wait(lock, [this] { return !entries_.empty() && !stopping_; });
+                });
     Entry entry = std::move(entries_.front());
     entries_.pop_front();
     waiting_ = entries_.size();
@@ -57,8 +59,6 @@ void Scribe::loop() {
     busy_ = false;
     idle_.notify_all();
     lock.unlock();
-    spin_until([this] { return waiting_ != 0; });  // a busy log's next commit comes soon
-    lock.lock();
   }
 }
 

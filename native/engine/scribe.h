@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "engine/caller.h"
+#include "engine/spin.h"
 
 namespace keystead {
 
@@ -37,6 +38,7 @@ class Scribe {
   std::condition_variable ready_;
   std::condition_variable idle_;
   std::deque<Entry> entries_;
+  Spin spin_;
   std::atomic<size_t> waiting_{0};  // as many as entries_, to be looked at without the mutex
   bool started_ = false;
   bool busy_ = false;

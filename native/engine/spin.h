@@ -1,7 +1,9 @@
-// Waiting awake: waking a thread costs its waker a system call and takes tens of microseconds, so a thread
-// that was busy a moment ago stays awake for about as long, where there are processors to spare.
+// Waiting awake. Waking a thread costs its waker some 30 µs and the work another 100 µs (measured under KVM),
+// so a thread whose work comes in quick succession stays awake between one piece and the next, where there
+// are processors to spare.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -15,15 +17,27 @@ inline void pause_processor() {
 #endif
 }
 
-// Returns once `ready` says so, or after a while.
-template <class Ready>
-void spin_until(Ready ready) {
-  static const bool spare = std::thread::hardware_concurrency() > 2;
-  if (!spare) return;
-  auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
-  while (!ready() && std::chrono::steady_clock::now() < end) {
-    for (int i = 0; i < 16; i++) pause_processor();
+class Spin {
+ public:
+  // Calls `wait`, which sleeps until there is work; before that stays awake for a while, until `ready` says
+  // that there is, unless the last work took long to come.
+  template <class Ready, class Wait>
+  void until(Ready ready, Wait wait) {
+    using Clock = std::chrono::steady_clock;
+    static const bool spare = std::thread::hardware_concurrency() > 2;
+    auto start = Clock::now();
+    if (spare && dense_) {
+      while (!ready() && Clock::now() - start < kPatience) {
+        for (int i = 0; i < 16; i++) pause_processor();
+      }
+    }
+    wait();
+    dense_ = Clock::now() - start < kPatience;
   }
-}
+
+ private:
+  static constexpr std::chrono::microseconds kPatience{500};
+  std::atomic<bool> dense_ = false;
+};
 
 }  // namespace keystead
