@@ -637,7 +637,9 @@ describe("the command line", () => {
         err: "",
         out: expect.stringContaining("Usage:"),
       });
-    expect((await keystead(["start", "--help"])).out).toMatch(/--size .*\(default: 1 GiB\)[\s\S]*--directory/);
+    expect((await keystead(["start", "--help"])).out).toMatch(
+      /--size .*\(default: 1 GiB\)[\s\S]*--directory/,
+    );
     expect((await keystead([])).status).toBe(EXIT.usage);
     expect((await keystead(["key"])).status).toBe(EXIT.usage);
     expect(await refused(EXIT.usage, "kye")).toBe("keystead: unknown command 'kye'; did you mean key?\n");
