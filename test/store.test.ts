@@ -87,6 +87,15 @@ describe("rows", () => {
   });
 });
 
+test("a description may hold any character", async () => {
+  const store = await open();
+  const descriptions = ["", "a\0b", "\0", "é😀\n\"'", "x".repeat(8192)];
+  for (const [i, description] of descriptions.entries())
+    await store.apply([{ insert: "key", row: key(`k${i}`, { description }) }]);
+  const read = await open();
+  expect(descriptions.map((_, i) => read.key(region, `k${i}`)?.description)).toEqual(descriptions);
+});
+
 describe("changes", () => {
   test("are refused when a row is there already, and then none is made", async () => {
     const store = await open();

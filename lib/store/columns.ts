@@ -16,7 +16,7 @@ export function keyRow(c: Columns): KeyRow {
     origin: c[5],
     keyManager: c[6],
     keyState: c[7],
-    description: c[8],
+    description: Buffer.from(c[8]).toString(),
     policy: c[9],
     createdAt: c[10],
     deletionAt: c[11],

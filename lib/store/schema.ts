@@ -42,6 +42,8 @@ PRAGMA application_id = ${APPLICATION_ID};
 
 const KEY = `region, key_id, account, key_spec, key_usage, origin, key_manager, key_state, description, policy,
   created_at, deletion_at, multi_region, tags, material_id, revision`;
+/** As it is read: the binding ends a text at its first NUL, which a description may hold. */
+const KEY_READ = KEY.replace("description", "CAST(description AS BLOB)");
 const BACKING_KEY = "region, key_id, version, material_id, blob, created_at";
 const ALIAS = "region, account, name, key_id, created_at, updated_at";
 const AUDIT_HEAD = "stream, sequence, digest, file, time, closed, signature";
@@ -59,14 +61,14 @@ export const KEY_COLUMNS = {
 } as const;
 
 export const QUERIES = {
-  key: `SELECT ${KEY} FROM keys WHERE region = ? AND key_id = ?`,
+  key: `SELECT ${KEY_READ} FROM keys WHERE region = ? AND key_id = ?`,
   backingKey: `SELECT ${BACKING_KEY} FROM backing_keys WHERE region = ? AND key_id = ? AND material_id = ?`,
   alias: `SELECT ${ALIAS} FROM aliases WHERE region = ? AND account = ? AND name = ?`,
-  listKeys: `SELECT ${KEY} FROM keys WHERE region = ? AND account = ? AND key_id > ? ORDER BY key_id LIMIT ?`,
+  listKeys: `SELECT ${KEY_READ} FROM keys WHERE region = ? AND account = ? AND key_id > ? ORDER BY key_id LIMIT ?`,
   listAliases: `SELECT ${ALIAS} FROM aliases WHERE region = ? AND account = ? AND name > ? ORDER BY name LIMIT ?`,
   listAliasesOfKey: `SELECT ${ALIAS} FROM aliases
     WHERE region = ? AND account = ? AND name > ? AND key_id = ? ORDER BY name LIMIT ?`,
-  keysDue: `SELECT ${KEY} FROM keys WHERE deletion_at <= ? ORDER BY deletion_at`,
+  keysDue: `SELECT ${KEY_READ} FROM keys WHERE deletion_at <= ? ORDER BY deletion_at`,
   backingKeys: `SELECT ${BACKING_KEY} FROM backing_keys WHERE region = ? AND key_id = ? ORDER BY version`,
   countKeys: "SELECT count(*) FROM keys WHERE region = ? AND account = ?",
   countAliases: "SELECT count(*) FROM aliases WHERE region = ? AND key_id = ?",
