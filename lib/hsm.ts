@@ -3,6 +3,7 @@ import type {
   FrameJob,
   JournalCommit,
   JournalTail,
+  NativeJournal,
   NativeKey,
   NativeToken,
   OpenJob,
@@ -208,8 +209,11 @@ export const frames = {
   open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
 };
 
-/** Appends to a file of the audit log, on a thread of the engine's. */
-export const journal = (commit: JournalCommit): Promise<JournalTail> => addon().appendJournal(commit);
+/** Appends to files of the audit log, on a thread of the engine's. */
+export const journal = {
+  open: (digest: string): NativeJournal => addon().openJournal(digest),
+  append: (commit: JournalCommit): Promise<JournalTail> => addon().appendJournal(commit),
+};
 
 /** The engine's threads, and which AES-GCM they seal with. */
 export const crew = (): CrewInfo => addon().crew();

@@ -796,9 +796,9 @@ describe("a thread that ends in the midst of a commit", () => {
          import { journal } from ${library("hsm")};
          const descriptor = openSync(workerData, "ax");
          const bodies = Array.from({ length: 500 }, () => '{"a":"' + "x".repeat(700) + '"').join("\\\\n");
-         let tail = { digest: "0".repeat(64), size: 0 };
+         const handle = journal.open("0".repeat(64));
          for (let sequence = 1; ; sequence += 500) {
-           tail = await journal({ ...tail, descriptor, path: workerData, sequence, bodies });
+           await journal.append({ journal: handle, descriptor, path: workerData, sequence, bodies });
            parentPort.postMessage(sequence);
          }\`;
        for (let i = 0; i < 8; i++) {

@@ -14,41 +14,47 @@ export interface Tail {
   size: number;
 }
 
-/**
- * Chains lines as line.ts says and resolves once they are on the disk, in the file that the path names, and
- * nothing else is behind them. `lib/hsm.ts` has the one there is.
- */
-export type Journal = (
-  commit: Tail & {
+/** Writes files of the log on a thread of its own. `lib/hsm.ts` has the one there is. */
+export interface Journal {
+  /** An empty file, whose first line follows the line with this digest. */
+  open(digest: string): object;
+  /**
+   * Chains lines as line.ts says and resolves once they are on the disk, in the file that the path names, and nothing
+   * else is behind them. Commits are made in the order of the calls; once one has failed, so do all behind it.
+   */
+  append(commit: {
+    journal: object;
     descriptor: number;
     path: string;
     /** Number of the first line. */
     sequence: number;
     /** Bodies of the lines, a newline between each two. */
     bodies: string;
-  },
-) => Promise<Tail>;
+  }): Promise<Tail>;
+}
 
 /** An append-only file that notices when it is no longer the one that its path names. */
 export class LogFile {
   readonly path: string;
   #descriptor: number;
   #journal: Journal;
+  #handle: object;
   #size = 0;
 
-  private constructor(path: string, descriptor: number, journal: Journal) {
+  private constructor(path: string, descriptor: number, journal: Journal, digest: string) {
     this.path = path;
     this.#descriptor = descriptor;
     this.#journal = journal;
+    this.#handle = journal.open(digest);
   }
 
-  /** Makes the file, mode 0600; it must not exist, its directory must. */
-  static async create(path: string, journal: Journal): Promise<LogFile> {
+  /** Makes the file, mode 0600; it must not exist, its directory must. Its first line follows `digest`. */
+  static async create(path: string, journal: Journal, digest: string): Promise<LogFile> {
     const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND } = fs.constants;
     const descriptor = await openFile(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0o600);
     try {
       await syncDirectory(dirname(path));
-      return new LogFile(path, descriptor, journal);
+      return new LogFile(path, descriptor, journal, digest);
     } catch (error) {
       await close(descriptor);
       throw error;
@@ -60,13 +66,12 @@ export class LogFile {
   }
 
   /** Resolves to the last line's digest once the lines are durable; what follows a rejection is in doubt. */
-  async append(line: { digest: string; sequence: number }, bodies: string[]): Promise<string> {
-    const { digest, size } = await this.#journal({
+  async append(sequence: number, bodies: string[]): Promise<string> {
+    const { digest, size } = await this.#journal.append({
+      journal: this.#handle,
       descriptor: this.#descriptor,
       path: this.path,
-      size: this.#size,
-      digest: line.digest,
-      sequence: line.sequence + 1,
+      sequence,
       bodies: bodies.join("\n"),
     });
     this.#size = size;

@@ -39,6 +39,8 @@ interface Stream {
   /** Of the last durable line. */
   sequence: number;
   digest: string;
+  /** Of the last line that was handed to the journal. */
+  handedIn: number;
   signedSequence: number;
 }
 
@@ -46,15 +48,22 @@ const DAY = 86_400_000;
 /** So that a burst of callers does not hold the main thread in one piece. */
 const LINES_A_COMMIT = 2048;
 
+/** The journal has one commit in hand and one ready behind it. */
+const UNDER_WAY = 2;
+
 /**
- * A log with group commit: one write and sync is under way at a time, and what is recorded meanwhile goes with
- * the next. A failure ends the stream: its last durable line is signed, the lines in doubt are refused, and
- * the next ones wait for a new stream in a new file.
+ * A log with group commit: what is recorded while commits are under way goes with the next. A failure ends the
+ * stream: its last durable line is signed, the lines in doubt are refused, and the next ones wait for a new
+ * stream in a new file.
  */
 export class Log {
   #options: LogOptions;
   #queue: Waiting[] = [];
-  #running: Promise<void> | undefined;
+  /** Set while the next commit is being put together. */
+  #starting: Promise<void> | undefined;
+  #underWay = 0;
+  /** Resolves when all that is under way has been answered. */
+  #landed: Promise<void> = Promise.resolve();
   #stream: Stream | undefined;
   /** Given up after a failure, while their last lines are not signed yet. */
   #abandoned: Stream[] = [];
@@ -81,8 +90,7 @@ export class Log {
       );
     return new Promise((resolve, reject) => {
       this.#queue.push({ body, resolve, reject });
-      // Starting after this turn of the event loop gathers all that the turn records.
-      this.#running ??= new Promise<void>((done) => setImmediate(done)).then(() => this.#run());
+      this.#startSoon();
     });
   }
 
@@ -100,7 +108,9 @@ export class Log {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#running;
+    while (this.#starting !== undefined || this.#underWay > 0) {
+      await Promise.all([this.#starting, this.#landed]);
+    }
     clearTimeout(this.#timer);
     await this.#signAbandoned();
     const stream = this.#stream;
@@ -115,50 +125,91 @@ export class Log {
     }
   }
 
-  async #run(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const waiting = this.#queue.splice(0, LINES_A_COMMIT);
-      try {
-        await this.#commit(waiting);
-        this.#failure = undefined;
-        for (const { resolve } of waiting) resolve();
-      } catch (cause) {
-        this.#failure = cause;
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        const error = new AuditError(`the audit log could not be written: ${reason}`, { cause });
-        for (const { reject } of waiting) reject(error);
-        await this.#abandon();
-      }
-    }
-    this.#running = undefined;
+  /** Starting after this turn of the event loop gathers all that the turn records. */
+  #startSoon(): void {
+    if (this.#starting !== undefined || this.#underWay >= UNDER_WAY || this.#queue.length === 0) return;
+    this.#starting = new Promise<void>((done) => setImmediate(done)).then(() => this.#start());
   }
 
-  async #commit(waiting: Waiting[]): Promise<void> {
-    if (this.#stream === undefined) {
-      this.#stream = await this.#begin();
-      await this.#signAbandoned();
+  async #start(): Promise<void> {
+    const waiting = this.#queue.splice(0, LINES_A_COMMIT);
+    try {
+      const stream = await this.#ready();
+      const bodies = waiting.map(({ body }) => body);
+      const writing = stream.file.append(stream.handedIn + 1, bodies);
+      stream.handedIn += bodies.length;
+      this.#underWay++;
+      this.#landed = this.#land(stream, waiting, stream.handedIn, writing, this.#landed);
+    } catch (cause) {
+      this.#refuse(waiting, cause);
     }
-    const stream = this.#stream;
+    this.#starting = undefined;
+    this.#startSoon();
+  }
+
+  /** The stream to write to: a new one or a new file only when nothing is under way in the old. */
+  async #ready(): Promise<Stream> {
     const now = this.#options.clock();
-    if (stream.file.size >= this.#options.rotateAt || Math.floor(now / DAY) !== stream.day)
-      await this.#rotate(stream, now);
-    await write(
-      stream,
-      stream.file,
-      waiting.map(({ body }) => body),
-    );
-    this.#signSoon();
+    let stream = this.#stream;
+    const full = stream !== undefined && stream.file.size >= this.#options.rotateAt;
+    if (stream !== undefined && !full && Math.floor(now / DAY) === stream.day) return stream;
+    await this.#landed;
+    stream = this.#stream;
+    if (stream !== undefined) {
+      try {
+        await this.#rotate(stream, now);
+      } catch (error) {
+        await this.#abandon(stream);
+        throw error;
+      }
+      return stream;
+    }
+    this.#stream = await this.#begin();
+    await this.#signAbandoned();
+    return this.#stream;
+  }
+
+  /** Answers those who wait for a commit, in the order of the commits. Never rejects. */
+  async #land(
+    stream: Stream,
+    waiting: Waiting[],
+    sequence: number,
+    writing: Promise<string>,
+    before: Promise<void>,
+  ): Promise<void> {
+    try {
+      const [digest] = await Promise.all([writing, before]);
+      stream.digest = digest;
+      stream.sequence = sequence;
+      this.#failure = undefined;
+      for (const { resolve } of waiting) resolve();
+      this.#signSoon();
+    } catch (cause) {
+      this.#refuse(waiting, cause);
+      await before;
+      await this.#abandon(stream);
+    }
+    this.#underWay--;
+    this.#startSoon();
+  }
+
+  #refuse(waiting: Waiting[], cause: unknown): void {
+    this.#failure = cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const error = new AuditError(`the audit log could not be written: ${reason}`, { cause });
+    for (const { reject } of waiting) reject(error);
   }
 
   async #begin(): Promise<Stream> {
     const now = this.#options.clock();
     const id = randomBytes(8).toString("hex");
     const name = fileName(now, { stream: id, number: 1 });
-    const file = await LogFile.create(join(this.#options.directory, name), this.#options.journal);
+    const file = await LogFile.create(join(this.#options.directory, name), this.#options.journal, ORIGIN);
     const day = Math.floor(now / DAY);
-    const stream = { id, number: 1, name, file, day, sequence: 0, digest: ORIGIN, signedSequence: 0 };
+    const start = { sequence: 0, digest: ORIGIN, handedIn: 0, signedSequence: 0 };
+    const stream = { id, number: 1, name, file, day, ...start };
     try {
-      await write(stream, file, [header(stream, name, null, now)]);
+      await write(stream, file, header(stream, name, null, now));
       // A stream is known by its head before it holds the first event, so that it cannot vanish unseen.
       await this.#sign(stream, false);
     } catch (error) {
@@ -172,10 +223,11 @@ export class Log {
   async #rotate(stream: Stream, now: number): Promise<void> {
     const number = stream.number + 1;
     const name = fileName(now, { stream: stream.id, number });
-    const next = await LogFile.create(join(this.#options.directory, name), this.#options.journal);
+    const { directory, journal } = this.#options;
+    const next = await LogFile.create(join(directory, name), journal, stream.digest);
     const last = stream.file;
     try {
-      await write(stream, next, [header(stream, name, stream.name, now)]);
+      await write(stream, next, header(stream, name, stream.name, now));
     } catch (error) {
       await discard(next);
       throw error;
@@ -189,9 +241,8 @@ export class Log {
   }
 
   /** Gives the stream up where it stands, its last durable line signed. */
-  async #abandon(): Promise<void> {
-    const stream = this.#stream;
-    if (stream === undefined) return;
+  async #abandon(stream: Stream): Promise<void> {
+    if (this.#stream !== stream) return;
     this.#stream = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -255,8 +306,8 @@ function header(stream: Stream, file: string, previousFile: string | null, now: 
   return headerBody({ auditVersion: 1, stream: id, file, previousFile, previousDigest, created });
 }
 
-/** Chains the bodies behind the stream's last line and makes them durable. */
-async function write(stream: Stream, file: LogFile, bodies: string[]): Promise<void> {
-  stream.digest = await file.append(stream, bodies);
-  stream.sequence += bodies.length;
+/** A line that nothing else is under way with: a file's first. */
+async function write(stream: Stream, file: LogFile, body: string): Promise<void> {
+  stream.digest = await file.append(stream.sequence + 1, [body]);
+  stream.handedIn = ++stream.sequence;
 }

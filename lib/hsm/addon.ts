@@ -26,19 +26,22 @@ export interface Addon {
   /**
    * Chains lines of the audit log behind those of their stream (docs/audit.md), writes them, and resolves once they are
    * on the disk. Rejects with `EngineError` under errno's name, JOURNAL_REPLACED when `path` names another file, or
-   * JOURNAL_SIZE when the file holds more or less than was written: any part of the lines may be in it then.
+   * JOURNAL_SIZE when the file holds more or less than was written: any part of the lines may be in it then. Commits
+   * are made in the order of the calls; behind one that failed all reject with JOURNAL_FAILED.
    */
   appendJournal(commit: JournalCommit): Promise<JournalTail>;
+  /** An empty file for `appendJournal`, whose first line follows the line with this digest (64 hex digits). */
+  openJournal(digest: string): NativeJournal;
 }
 
+/** A file of lines under way; the engine knows its end, so that commits need not wait for each other. */
+export type NativeJournal = { readonly __nativeJournal: unique symbol };
+
 export interface JournalCommit {
+  journal: NativeJournal;
   /** Opened for appending; stays open until the promise settles. */
   descriptor: number;
   path: string;
-  /** Bytes in the file before. */
-  size: number;
-  /** 64 hex digits: of the line before. */
-  digest: string;
   /** Number of the first of these lines. */
   sequence: number;
   /** JSON objects without their closing braces and without newlines, a newline between each two. */

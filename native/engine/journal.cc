@@ -91,9 +91,18 @@ Tail append(const Commit& commit) {
   return {std::move(lines.digest), size};
 }
 
-void append_later(std::shared_ptr<Caller> caller, Commit commit, std::shared_ptr<Tail> tail) {
-  Scribe::instance().run(std::move(caller),
-                         [commit = std::move(commit), tail = std::move(tail)] { *tail = append(commit); });
+void append_later(std::shared_ptr<Caller> caller, std::shared_ptr<Journal> journal, Commit commit,
+                  std::shared_ptr<Tail> tail) {
+  auto work = [journal = std::move(journal), commit = std::move(commit), tail = std::move(tail)]() mutable {
+    if (journal->failed)
+      throw EngineError("JOURNAL_FAILED", "audit file " + commit.path + " ended with an earlier failure");
+    commit.digest = journal->tail.digest;
+    commit.size = journal->tail.size;
+    journal->failed = true;  // unless what follows does not throw
+    *tail = journal->tail = append(commit);
+    journal->failed = false;
+  };
+  Scribe::instance().run(std::move(caller), std::move(work));
 }
 
 }  // namespace keystead

@@ -29,8 +29,17 @@ struct Tail {
 // with errno's name, JOURNAL_REPLACED or JOURNAL_SIZE: then any part of the lines may be in the file.
 Tail append(const Commit& commit);
 
-// The same on the scribe's thread, behind all that was handed in before it; `tail` is set when the caller is
-// answered without an error. The caller is visited meanwhile: he keeps the descriptor open for as long.
-void append_later(std::shared_ptr<Caller> caller, Commit commit, std::shared_ptr<Tail> tail);
+// A file under way: its tail is known to the scribe's thread only, so that a commit can be handed in while
+// the one before it is still being written. Once a commit has failed, so do all behind it.
+struct Journal {
+  Tail tail;
+  bool failed = false;
+};
+
+// The same on the scribe's thread, behind all that was handed in before it, with size and digest from the
+// journal; `tail` is set when the caller is answered without an error, which is JOURNAL_FAILED behind a
+// commit that failed. The caller is visited meanwhile: he keeps the descriptor open for as long.
+void append_later(std::shared_ptr<Caller> caller, std::shared_ptr<Journal> journal, Commit commit,
+                  std::shared_ptr<Tail> tail);
 
 }  // namespace keystead

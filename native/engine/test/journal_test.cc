@@ -181,18 +181,41 @@ TEST(the_scribe_keeps_the_order_and_answers_errors) {
 TEST(commits_are_appended_later_until_their_caller_is_gone) {
   const File file;
   Tail tail{kOrigin, 0};
+  const auto journal = std::make_shared<Journal>(Journal{{kOrigin, 0}});
   for (uint64_t sequence = 1; sequence <= 20; sequence++) {
     const auto caller = std::make_shared<Caller>();
     const auto later = std::make_shared<Tail>();
-    append_later(caller, file.commit("{\"a\":1", tail, sequence), later);
+    append_later(caller, journal, file.commit("{\"a\":1", {}, sequence), later);
     caller->wait();
     tail = *later;
     CHECK(tail.size == file.content().size());
   }
   const auto gone = std::make_shared<Caller>(true);
-  append_later(gone, file.commit("{\"a\":1", tail, 21), std::make_shared<Tail>());
+  append_later(gone, journal, file.commit("{\"a\":1", {}, 21), std::make_shared<Tail>());
   gone->wait();
   CHECK(tail.size == file.content().size());
+}
+
+TEST(commits_behind_one_that_failed_fail) {
+  const File file;
+  const auto journal = std::make_shared<Journal>(Journal{{kOrigin, 0}});
+  const std::string path = file.path() + ".moved";
+  std::filesystem::rename(file.path(), path);
+  std::vector<std::shared_ptr<Caller>> callers;
+  for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+    callers.push_back(std::make_shared<Caller>());
+    append_later(callers.back(), journal, file.commit("{\"a\":1", {}, sequence), std::make_shared<Tail>());
+  }
+  std::string codes;
+  for (const auto& caller : callers) {
+    try {
+      caller->wait();
+    } catch (const EngineError& e) {
+      codes += e.code() + " ";
+    }
+  }
+  CHECK(codes == "ENOENT JOURNAL_FAILED JOURNAL_FAILED ");
+  CHECK(std::filesystem::file_size(path) < 200);  // the first line, and nothing behind it
 }
 
 // Last: the process must exit although this is still under way.
