@@ -182,13 +182,14 @@ function pack<Result>(groups: Item<Result>[][], items: Item<Result>[], overhead:
   let inputSize = 0;
   let contextSize = 0;
   let outputSize = 0;
-  items.forEach(({ input, context }, index) => {
+  for (let index = 0; index < items.length; index++) {
+    const { input, context } = items[index] as Item<Result>;
     lengths[index] = input.length;
     contextLengths[index] = context.length;
     inputSize += input.length;
     contextSize += context.length;
     outputSize += Math.max(0, input.length + overhead);
-  });
+  }
   const input = new Uint8Array(inputSize);
   const contexts = new Uint8Array(contextSize);
   let at = 0;

@@ -40,9 +40,9 @@ contend(
       return count;
     },
     "encrypt single": () =>
-      inFlight(64, 6_400, () => kms.encrypt({ KeyId, EncryptionContext, Plaintext: record })),
+      inFlight(64, 32_000, () => kms.encrypt({ KeyId, EncryptionContext, Plaintext: record })),
     "decrypt single": () =>
-      inFlight(64, 6_400, () => kms.decrypt({ EncryptionContext, CiphertextBlob: single.CiphertextBlob })),
+      inFlight(64, 32_000, () => kms.decrypt({ EncryptionContext, CiphertextBlob: single.CiphertextBlob })),
   },
   () => kms.close(),
 );
