@@ -68,7 +68,7 @@ export function chart(comparisons) {
   const style =
     "text{font:12px sans-serif;fill:#24292f}.title{font-weight:bold;font-size:14px}.ours{fill:#2563eb}.peer{fill:#b6bec9}";
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 10}" role="img">` +
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 10}" role="img"><title>Keystead beside its peers</title>` +
     `<style>${style}</style><rect width="100%" height="100%" fill="#fff"/>${parts.join("")}</svg>\n`
   );
 }
