@@ -5,7 +5,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <thread>
+
+#include "engine/crew.h"
 
 namespace keystead {
 
@@ -24,7 +25,7 @@ class Spin {
   template <class Ready, class Wait>
   void until(Ready ready, Wait wait) {
     using Clock = std::chrono::steady_clock;
-    static const bool spare = std::thread::hardware_concurrency() > 2;
+    static const bool spare = Crew::instance().threads() > 2;
     auto start = Clock::now();
     if (spare && dense_) {
       while (!ready() && Clock::now() - start < kPatience) {
