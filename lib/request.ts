@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Policy, Principal } from "./access.ts";
-import type { Audit } from "./audit.ts";
+import type { Audit, AuditEvent } from "./audit.ts";
 import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
@@ -43,6 +43,9 @@ const ATTEMPTS = 4;
 type Members = Readonly<Record<string, unknown>>;
 type Accepted = { readonly input: Members } | { readonly error: KmsError };
 
+/** An operation that changes the store. */
+type Changing = Extract<Operation, { readonly run?: undefined }>;
+
 interface Outcome {
   readonly output?: object;
   readonly changes?: readonly Change[];
@@ -70,33 +73,48 @@ export class Requests implements Caller {
     this.#identityPolicies = identityPolicies;
   }
 
+  /** What only answers runs in this one async frame: each further one takes 0.3 µs of the main thread's 8 a call. */
   async request(name: string, input: object): Promise<object> {
-    const { flight } = this.#service;
+    const { flight, audit } = this.#service;
     flight.enter();
     try {
       const operation = table.get(name);
       if (operation === undefined) return await this.#unknown(name);
       const accepted = accept(operation, input);
-      if (operation.run !== undefined) return await this.#answer(operation, accepted);
-      const change = () => this.#change(operation, accepted);
-      return await (operation.independent ? change() : flight.inTurn(change));
+      if (operation.run === undefined) {
+        const change = () => this.#change(operation, accepted);
+        return await (operation.independent ? change() : flight.inTurn(change));
+      }
+      const request = this.#begin();
+      let outcome: Outcome;
+      if ("error" in accepted) {
+        outcome = accepted;
+      } else {
+        try {
+          const admitted = admit(operation, request, accepted.input);
+          // Most requests reach the HSM's queue in the very turn that they were made in.
+          const key = admitted instanceof Promise ? await admitted : admitted;
+          outcome = { output: await operation.run(request, accepted.input as never, key) };
+        } catch (cause) {
+          outcome = { error: failureOf(cause, request.resources) };
+        }
+      }
+      try {
+        await audit.record(this.#event(name, true, request, outcome));
+      } catch (cause) {
+        throw unrecorded(request, cause);
+      }
+      return answer(request, outcome);
     } finally {
       flight.leave();
     }
   }
 
-  async #answer(operation: Operation, accepted: Accepted): Promise<object> {
-    const request = this.#begin();
-    const outcome = await this.#perform(operation, request, accepted);
-    await this.#record(operation.name, true, request, outcome);
-    return answer(request, outcome);
-  }
-
-  async #change(operation: Operation, accepted: Accepted): Promise<object> {
+  async #change(operation: Changing, accepted: Accepted): Promise<object> {
     const id = randomUUID();
     for (let attempt = 1; ; attempt++) {
       const request = this.#begin(id);
-      const outcome = await this.#perform(operation, request, accepted);
+      const outcome = await this.#decide(operation, request, accepted);
       await this.#record(operation.name, false, request, outcome);
       if (outcome.changes === undefined || outcome.changes.length === 0) return answer(request, outcome);
       try {
@@ -111,16 +129,11 @@ export class Requests implements Caller {
   }
 
   /** Never rejects: what goes wrong is the outcome. */
-  async #perform(operation: Operation, request: Admission, accepted: Accepted): Promise<Outcome> {
+  async #decide(operation: Changing, request: Admission, accepted: Accepted): Promise<Outcome> {
     if ("error" in accepted) return accepted;
-    const { input } = accepted;
-    request.input = input;
     try {
-      const admitted = admit(operation, request, input);
-      // Most requests reach the HSM's queue in the very turn that they were made in.
-      const key = admitted instanceof Promise ? await admitted : admitted;
-      if (operation.run !== undefined) return { output: await operation.run(request, input as never, key) };
-      return await operation.decide(request, input as never, key);
+      const key = await admit(operation, request, accepted.input);
+      return await operation.decide(request, accepted.input as never, key);
     } catch (cause) {
       return { error: failureOf(cause, request.resources) };
     }
@@ -140,30 +153,37 @@ export class Requests implements Caller {
   }
 
   async #record(name: string, readOnly: boolean, request: Admission, outcome: Outcome): Promise<void> {
-    const { audit, account, region } = this.#service;
-    const { error } = outcome;
     try {
-      await audit.record({
-        principal: this.principal,
-        time: request.now,
-        operation: name,
-        region,
-        account,
-        input: request.input,
-        output: outcome.output,
-        requestId: request.id,
-        readOnly,
-        resources: request.resources,
-        error,
-        additional: request.notes,
-      });
+      await this.#service.audit.record(this.#event(name, readOnly, request, outcome));
     } catch (cause) {
-      const text = "The request could not be recorded in the audit log, so that it is refused.";
-      const refusal = new KMSInternalException(text, { cause });
-      refusal.$metadata.requestId = request.id;
-      throw refusal;
+      throw unrecorded(request, cause);
     }
   }
+
+  #event(operation: string, readOnly: boolean, request: Admission, { output, error }: Outcome): AuditEvent {
+    const { account, region } = this.#service;
+    return {
+      principal: this.principal,
+      time: request.now,
+      operation,
+      region,
+      account,
+      input: request.input,
+      output,
+      requestId: request.id,
+      readOnly,
+      resources: request.resources,
+      error,
+      additional: request.notes,
+    };
+  }
+}
+
+function unrecorded(request: Admission, cause: unknown): KmsError {
+  const text = "The request could not be recorded in the audit log, so that it is refused.";
+  const refusal = new KMSInternalException(text, { cause });
+  refusal.$metadata.requestId = request.id;
+  return refusal;
 }
 
 /** Holds the input to the operation's shape, and keeps it as it is now. */
@@ -177,6 +197,7 @@ function accept(operation: Operation, input: object): Accepted {
 
 /** The key that the operation is about; an operation that is about none may be about the account. */
 function admit(operation: Operation, request: Admission, input: Members) {
+  request.input = input;
   const { key, action, resource, states = {}, usage } = operation;
   if (key !== undefined)
     return request.admit(input[key.member] as string, { action, aliases: key.aliases, states, usage });

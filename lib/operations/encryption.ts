@@ -47,7 +47,12 @@ export const encrypt = operation({
     const algorithm = algorithmFor(key, input.EncryptionAlgorithm);
     const context = encodeContext(input.EncryptionContext);
     refuseDryRun(input);
-    const CiphertextBlob = await hsm.seal(await keys.current(key), input.Plaintext, context);
+    const material = keys.current(key);
+    const CiphertextBlob = await hsm.seal(
+      material instanceof Promise ? await material : material,
+      input.Plaintext,
+      context,
+    );
     return { CiphertextBlob, KeyId: arnOf(key), EncryptionAlgorithm: algorithm };
   },
 });
