@@ -5,6 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
 
 namespace keystead {
 
@@ -38,6 +41,47 @@ class Secret {
 
  private:
   std::array<uint8_t, N> bytes_{};
+};
+
+// Wipes memory of others when it goes out of scope.
+class Wiper {
+ public:
+  explicit Wiper(std::span<uint8_t> bytes) : bytes_(bytes) {}
+  ~Wiper() { wipe(bytes_.data(), bytes_.size()); }
+  Wiper(const Wiper&) = delete;
+  Wiper& operator=(const Wiper&) = delete;
+
+ private:
+  std::span<uint8_t> bytes_;
+};
+
+// As many secret bytes as are known at run time: wiped like a Secret, never grown, so that nothing is left
+// behind.
+class SecretBytes {
+ public:
+  explicit SecretBytes(size_t size) : bytes_(size) {}
+  explicit SecretBytes(std::span<const uint8_t> bytes) : bytes_(bytes.begin(), bytes.end()) {}
+  SecretBytes(SecretBytes&&) noexcept = default;
+  SecretBytes& operator=(SecretBytes&& other) noexcept {
+    if (this != &other) {
+      wipe(bytes_.data(), bytes_.size());
+      bytes_ = std::move(other.bytes_);
+    }
+    return *this;
+  }
+  ~SecretBytes() { wipe(bytes_.data(), bytes_.size()); }
+  uint8_t* data() { return bytes_.data(); }
+  const uint8_t* data() const { return bytes_.data(); }
+  size_t size() const { return bytes_.size(); }
+  // Keeps the first bytes, wipes the rest.
+  void cut(size_t size) {
+    wipe(bytes_.data() + size, bytes_.size() - size);
+    bytes_.resize(size);
+  }
+  std::span<const uint8_t> view() const { return bytes_; }
+
+ private:
+  std::vector<uint8_t> bytes_;
 };
 
 }  // namespace keystead
