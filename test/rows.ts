@@ -1,11 +1,12 @@
-import type { KeyRow } from "../lib/store.ts";
+import { newKey } from "../lib/keys.ts";
+import type { BackingKeyRow, KeyRow } from "../lib/store.ts";
 
 export const region = "eu-central-1";
 export const account = "111122223333";
 
 /** The row of a key that could be anybody's. */
 export function keyRow(keyId: string, change: Partial<KeyRow> = {}): Omit<KeyRow, "revision"> {
-  return {
+  const { revision: _, ...row } = newKey({
     region,
     account,
     keyId,
@@ -22,5 +23,23 @@ export function keyRow(keyId: string, change: Partial<KeyRow> = {}): Omit<KeyRow
     tags: [{ TagKey: "team", TagValue: "sales" }],
     materialId: `m-${keyId}`,
     ...change,
+  });
+  return row;
+}
+
+/** The row of material that has nothing special. */
+export function backingKeyRow(
+  row: Pick<BackingKeyRow, "keyId" | "version" | "materialId" | "blob" | "createdAt">,
+): BackingKeyRow {
+  return {
+    region,
+    ...row,
+    publicKey: null,
+    state: "CURRENT",
+    description: null,
+    expirationModel: null,
+    validTo: null,
+    rotatedAt: null,
+    rotationType: null,
   };
 }

@@ -1,6 +1,6 @@
 import type { BatchError } from "../batch.ts";
 import { failureOf } from "../failure.ts";
-import type { Hsm, NativeKey } from "../hsm.ts";
+import type { Material as KeyMaterial } from "../keys.ts";
 import { errorOf, isError, type Material } from "./material.ts";
 import { type Packed, plaintextLength } from "./pack.ts";
 
@@ -17,7 +17,6 @@ interface Item {
  * the error of its head, leaves the others alone. Returns one byte an item, as the engine does.
  */
 export async function openApart(
-  hsm: Hsm,
   packed: Packed,
   heads: Uint32Array,
   materials: (Material | BatchError)[],
@@ -29,7 +28,7 @@ export async function openApart(
     if (isError(material)) continue;
     const items = apart[head] as Item[];
     try {
-      await openItems(hsm, material.native, items, output, authentic);
+      await openItems(material.material, items, output, authentic);
     } catch (error) {
       materials[head] = errorOf(failureOf(error, [material.keyArn]));
     }
@@ -38,8 +37,7 @@ export async function openApart(
 }
 
 async function openItems(
-  hsm: Hsm,
-  key: NativeKey,
+  { hsm, native }: KeyMaterial,
   items: Item[],
   output: Uint8Array,
   authentic: Uint8Array,
@@ -47,7 +45,7 @@ async function openItems(
   const lengths = Uint32Array.from(items, ({ ciphertext }) => ciphertext.length);
   const plaintexts = new Uint8Array(lengths.reduce((sum, length) => sum + plaintextLength(length), 0));
   const opened = await hsm.openBatch({
-    keys: [key],
+    keys: [native],
     groups: new Uint32Array(items.length),
     input: Buffer.concat(items.map(({ ciphertext }) => ciphertext)),
     lengths,

@@ -1,10 +1,10 @@
 import type { BatchError } from "../batch.ts";
 import { KmsError } from "../errors.ts";
-import type { NativeKey } from "../hsm.ts";
+import type { Material as KeyMaterial } from "../keys.ts";
 
 /** What ciphertexts with the same head are under. */
 export interface Material {
-  readonly native: NativeKey;
+  readonly material: KeyMaterial;
   readonly keyArn: string;
   readonly materialId: string;
 }

@@ -21,7 +21,6 @@ const forged = errorOf(new InvalidCiphertextException());
  * `KmsError` of its is the error of all of them, and anything else ends the batch.
  */
 export async function openPacked(
-  hsm: Hsm,
   packed: Packed,
   admit: (ciphertext: Uint8Array) => Promise<Material>,
 ): Promise<Opened> {
@@ -32,7 +31,7 @@ export async function openPacked(
   let size = 0;
   for (let i = 0; i < lengths.length; i++) size += plaintextLength(lengths[i] as number);
   const output = new Uint8Array(size);
-  const authentic = await openHeads(hsm, packed, heads, materials, output);
+  const authentic = await openHeads(packed, heads, materials, output);
   const items: (Material | BatchError)[] = [];
   for (let i = 0; i < lengths.length; i++) {
     const material = materials[heads[i] as number] as Material | BatchError;
@@ -78,9 +77,11 @@ function sameHead(view: DataView, a: number, b: number): boolean {
   return view.getUint16(a + HEAD_BYTES - 2) === view.getUint16(b + HEAD_BYTES - 2);
 }
 
-/** One crossing for all; when some key's stored material is damaged, one for each head, so that the others open. */
+/**
+ * One crossing for all; one for each head where they are on several tokens, and when some key's stored material is
+ * damaged, so that the others open.
+ */
 async function openHeads(
-  hsm: Hsm,
   packed: Packed,
   heads: Uint32Array,
   materials: (Material | BatchError)[],
@@ -88,13 +89,20 @@ async function openHeads(
 ): Promise<Uint8Array> {
   const { input, lengths, contexts, contextLengths } = packed;
   const keys: NativeKey[] = [];
-  const places = materials.map((material) => (isError(material) ? SKIPPED : keys.push(material.native) - 1));
-  if (keys.length === 0) return new Uint8Array(lengths.length);
+  const hsms = new Set<Hsm>();
+  const places = materials.map((material) => {
+    if (isError(material)) return SKIPPED;
+    hsms.add(material.material.hsm);
+    return keys.push(material.material.native) - 1;
+  });
+  const [hsm] = hsms;
+  if (hsm === undefined) return new Uint8Array(lengths.length);
   const groups = heads.map((head) => places[head] as number);
   try {
-    return await hsm.openBatch({ keys, groups, input, lengths, contexts, contextLengths, output });
+    if (hsms.size === 1)
+      return await hsm.openBatch({ keys, groups, input, lengths, contexts, contextLengths, output });
   } catch (error) {
     if (keys.length === 1 || (error as { code?: unknown }).code !== "BINDING_MISMATCH") throw error;
   }
-  return openApart(hsm, packed, heads, materials, output);
+  return openApart(packed, heads, materials, output);
 }

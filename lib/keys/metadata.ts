@@ -30,7 +30,8 @@ export function describe(key: KeyRow): KeyMetadata {
   };
   if (oldSpecs.has(key.keySpec))
     metadata.CustomerMasterKeySpec = key.keySpec as KeyMetadata["CustomerMasterKeySpec"];
-  if (key.keySpec === "SYMMETRIC_DEFAULT") metadata.CurrentKeyMaterialId = key.materialId;
+  if (key.keySpec === "SYMMETRIC_DEFAULT" && key.materialId !== null)
+    metadata.CurrentKeyMaterialId = key.materialId;
   if (key.deletionAt !== null) metadata.DeletionDate = new Date(key.deletionAt);
   if (key.keyUsage === "ENCRYPT_DECRYPT") metadata.EncryptionAlgorithms = [...algorithm.encryptionAlgorithms];
   if (key.keyUsage === "SIGN_VERIFY") metadata.SigningAlgorithms = [...algorithm.signingAlgorithms];

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { type Belonging, bindingContext, writeHead } from "../ciphertext.ts";
-import type { Hsm, NativeKey } from "../hsm.ts";
-import type { BackingKeyRow, KeyRow, Soon, Store } from "../store.ts";
+import type { Hsm } from "../hsm.ts";
+import type { BackingKeyRow, KeyRow, New, Soon, Store } from "../store.ts";
+import { Material } from "./material.ts";
 
 /** How many backing keys are remembered; each takes a few hundred bytes here and none in the token. */
 const LIMIT = 1 << 18;
@@ -10,7 +11,7 @@ const LIMIT = 1 << 18;
 interface Named {
   readonly region: string;
   readonly keyId: string;
-  readonly native: NativeKey;
+  readonly material: Material;
 }
 
 /**
@@ -29,26 +30,27 @@ export class KeyRing {
   }
 
   /** Makes material in the HSM. The row is all there is of it: until that is stored, nothing was made. */
-  async create(key: Omit<Belonging, "materialId">, createdAt: number): Promise<BackingKeyRow> {
+  async create(key: Omit<Belonging, "materialId">, createdAt: number): Promise<New<BackingKeyRow>> {
     const { region, keyId, version } = key;
     const materialId = randomBytes(32).toString("hex");
     const blob = await this.#hsm.generateKey(region, bindingContext({ ...key, materialId }));
-    return { region, keyId, version, materialId, blob, createdAt };
+    return { region, keyId, version, materialId, blob, createdAt, state: "CURRENT" };
   }
 
   /** The key's material with this id, undefined when it has none such. Does not touch the token. */
-  find(key: KeyRow, materialId: string): Soon<NativeKey | undefined> {
+  find(key: KeyRow, materialId: string): Soon<Material | undefined> {
     const named = this.#named.get(materialId);
     // A ciphertext may name one key and the material of another.
-    if (named !== undefined && named.keyId === key.keyId && named.region === key.region) return named.native;
+    if (named !== undefined && named.keyId === key.keyId && named.region === key.region)
+      return named.material;
     const row = this.#store.backingKey(key.region, key.keyId, materialId);
     return row instanceof Promise ? row.then((found) => this.#name(key, found)) : this.#name(key, row);
   }
 
   /** The material that the key seals with now. */
-  current(key: KeyRow): Soon<NativeKey> {
-    const found = this.find(key, key.materialId);
-    return found instanceof Promise ? found.then((native) => present(native, key)) : present(found, key);
+  current(key: KeyRow): Soon<Material> {
+    const found = key.materialId === null ? undefined : this.find(key, key.materialId);
+    return found instanceof Promise ? found.then((material) => present(material, key)) : present(found, key);
   }
 
   /**
@@ -57,18 +59,18 @@ export class KeyRing {
    */
   async forgetDeleted(): Promise<void> {
     let seen = 0;
-    for (const [materialId, { region, keyId, native }] of this.#named) {
+    for (const [materialId, { region, keyId, material }] of this.#named) {
       // There may be many: others get their turns in between.
       if (++seen % 1000 === 0) await turn();
       if ((await this.#store.key(region, keyId)) !== undefined) continue;
-      this.#hsm.forget(native);
+      material.hsm.forget(material.native);
       this.#named.delete(materialId);
     }
   }
 
-  #name(key: KeyRow, row: BackingKeyRow | undefined): NativeKey | undefined {
-    if (row === undefined) return undefined;
-    const { region, keyId, materialId, blob } = row;
+  #name(key: KeyRow, row: BackingKeyRow | undefined): Material | undefined {
+    if (row === undefined || row.blob === null) return undefined;
+    const { region, keyId, materialId, blob, publicKey } = row;
     const native = this.#hsm.key({
       domain: region,
       blob,
@@ -76,8 +78,9 @@ export class KeyRing {
       header: writeHead({ keyId, materialId }),
     });
     if (this.#named.size >= LIMIT) this.#dropOlderHalf();
-    this.#named.set(materialId, { region, keyId, native });
-    return native;
+    const material = new Material(this.#hsm, native, publicKey ?? undefined);
+    this.#named.set(materialId, { region, keyId, material });
+    return material;
   }
 
   /** The native keys go with the last request that uses them. */
@@ -90,8 +93,8 @@ export class KeyRing {
   }
 }
 
-function present(native: NativeKey | undefined, { keyId, region, materialId }: KeyRow): NativeKey {
-  if (native !== undefined) return native;
+function present(material: Material | undefined, { keyId, region, materialId }: KeyRow): Material {
+  if (material !== undefined) return material;
   throw new Error(
     `the store has key ${keyId} of ${region} without its material ${materialId}: it is damaged`,
   );

@@ -167,14 +167,15 @@ async function openDomain(hsm: Hsm, store: Store, region: string): Promise<void>
   const name = domainMeta(region);
   const made = (await store.meta(name)) !== undefined;
   await hsm.openDomain(region, !made);
-  if (!made) await store.apply([{ put: "meta", name, value: "made" }]);
+  if (!made) await store.apply([{ put: "meta", row: { name, value: "made" } }]);
 }
 
 async function openSigner(hsm: Hsm, store: Store): Promise<Signer> {
   const known = await store.meta(AUDIT_KEY_META);
   const signer = await hsm.signer(AUDIT_KEY, known === undefined);
   const publicKey = Buffer.from(signer.publicKey).toString("base64");
-  if (known === undefined) await store.apply([{ put: "meta", name: AUDIT_KEY_META, value: publicKey }]);
+  if (known === undefined)
+    await store.apply([{ put: "meta", row: { name: AUDIT_KEY_META, value: publicKey } }]);
   else if (known !== publicKey)
     throw new Error(`the token's key '${AUDIT_KEY}' is another than the one that this database knows`);
   return signer;
@@ -200,7 +201,7 @@ async function markerSecret(store: Store): Promise<Uint8Array> {
   let secret = await store.meta(name);
   if (secret === undefined) {
     secret = randomBytes(32).toString("hex");
-    await store.apply([{ put: "meta", name, value: secret }]);
+    await store.apply([{ put: "meta", row: { name, value: secret } }]);
   }
   return Buffer.from(secret, "hex");
 }

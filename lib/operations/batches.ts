@@ -46,7 +46,7 @@ export const encryptBatch = operation({
     const EncryptionAlgorithm = algorithmFor(key, input.EncryptionAlgorithm);
     const packed = pack(input, plaintexts);
     note(request, packed, packed.errors?.size ?? 0);
-    const output = await sealPacked(request.hsm, await request.keys.current(key), packed);
+    const output = await sealPacked(await request.keys.current(key), packed);
     const answer = { KeyId: arnOf(key), EncryptionAlgorithm };
     if (packed.copied) return { ...answer, Entries: sealedEntries(packed, output) };
     return {
@@ -68,11 +68,11 @@ export const decryptBatch = operation({
     const admit = async (ciphertext: Uint8Array): Promise<Material> => {
       const { key, materialId } = await request.admitCiphertext(ciphertext, input.KeyId, terms);
       algorithmFor(key, input.EncryptionAlgorithm);
-      const native = await request.keys.find(key, materialId);
-      if (native === undefined) throw new InvalidCiphertextException();
-      return { native, keyArn: arnOf(key), materialId };
+      const material = await request.keys.find(key, materialId);
+      if (material === undefined) throw new InvalidCiphertextException();
+      return { material, keyArn: arnOf(key), materialId };
     };
-    const { output, items } = await openPacked(request.hsm, packed, admit);
+    const { output, items } = await openPacked(packed, admit);
     const answer = packed.copied ? openedEntries(packed, output, items) : openedPacked(packed, output, items);
     note(request, packed, answer.failed);
     return answer.output;

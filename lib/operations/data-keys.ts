@@ -93,6 +93,9 @@ async function generate({ hsm, keys }: Request, input: DataKeyRequest, key: KeyR
   const context = encodeContext(input.EncryptionContext);
   refuseDryRun(input);
   const plaintext = await hsm.random(KeySpec ? dataKeyBytes[KeySpec] : (NumberOfBytes as number));
-  const CiphertextBlob = await hsm.seal(await keys.current(key), plaintext, context);
-  return { plaintext, answer: { CiphertextBlob, KeyId: arnOf(key), KeyMaterialId: key.materialId } };
+  const CiphertextBlob = await (await keys.current(key)).seal(plaintext, context);
+  return {
+    plaintext,
+    answer: { CiphertextBlob, KeyId: arnOf(key), KeyMaterialId: key.materialId ?? undefined },
+  };
 }

@@ -43,16 +43,13 @@ export const encrypt = operation({
   key: { member: "KeyId", aliases: true },
   states: states.using,
   usage: "ENCRYPT_DECRYPT",
-  async run({ hsm, keys }, input, key) {
+  async run({ keys }, input, key) {
     const algorithm = algorithmFor(key, input.EncryptionAlgorithm);
     const context = encodeContext(input.EncryptionContext);
     refuseDryRun(input);
     const material = keys.current(key);
-    const CiphertextBlob = await hsm.seal(
-      material instanceof Promise ? await material : material,
-      input.Plaintext,
-      context,
-    );
+    const held = material instanceof Promise ? await material : material;
+    const CiphertextBlob = await held.seal(input.Plaintext, context);
     return { CiphertextBlob, KeyId: arnOf(key), EncryptionAlgorithm: algorithm };
   },
 });
@@ -126,7 +123,6 @@ export const reEncrypt = operation({
   }),
   errors: openingFailures,
   async run(request, input) {
-    const { hsm, keys } = request;
     const target = await request.admit(input.DestinationKeyId, { ...using, action: "kms:ReEncryptTo" });
     const targetAlgorithm = algorithmFor(target, input.DestinationEncryptionAlgorithm);
     const targetContext = encodeContext(input.DestinationEncryptionContext);
@@ -141,13 +137,13 @@ export const reEncrypt = operation({
     try {
       refuseDryRun(input);
       return {
-        CiphertextBlob: await hsm.seal(await keys.current(target), plaintext, targetContext),
+        CiphertextBlob: await (await request.keys.current(target)).seal(plaintext, targetContext),
         SourceKeyId: arnOf(key),
         KeyId: arnOf(target),
         SourceEncryptionAlgorithm: algorithm,
         DestinationEncryptionAlgorithm: targetAlgorithm,
         SourceKeyMaterialId: materialId,
-        DestinationKeyMaterialId: target.materialId,
+        DestinationKeyMaterialId: target.materialId ?? undefined,
       };
     } finally {
       plaintext.fill(0);
@@ -191,7 +187,7 @@ async function open(request: Request, o: Opening) {
   const algorithm = algorithmFor(key, o.algorithm);
   const context = encodeContext(o.context);
   const material = await request.keys.find(key, materialId);
-  const plaintext = material && (await request.hsm.open(material, o.ciphertext, context));
+  const plaintext = material && (await material.open(o.ciphertext, context));
   if (plaintext === undefined) throw new InvalidCiphertextException();
   return { key, materialId, algorithm, plaintext };
 }

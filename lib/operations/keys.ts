@@ -6,7 +6,7 @@ import {
   UnsupportedOperationException,
   ValidationException,
 } from "../errors.ts";
-import { arnOf, checkTags, describe } from "../keys.ts";
+import { arnOf, checkTags, describe, newKey } from "../keys.ts";
 import { operation, states, updateKey, within } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
@@ -79,7 +79,7 @@ export const createKey = operation({
     await request.quota.take(region, account);
 
     const material = await request.keys.create({ ...key, version: 1 }, now);
-    const row = {
+    const row = newKey({
       ...key,
       keyUsage,
       origin: "AWS_KMS",
@@ -88,13 +88,12 @@ export const createKey = operation({
       description: input.Description ?? "",
       policy: input.Policy ?? defaultKeyPolicy(account),
       createdAt: now,
-      deletionAt: null,
       multiRegion: false,
       tags: (input.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
       materialId: material.materialId,
-    };
+    });
     return {
-      output: { KeyMetadata: describe({ ...row, revision: 1 }) },
+      output: { KeyMetadata: describe(row) },
       changes: [
         { insert: "key", row },
         { insert: "backingKey", row: material },

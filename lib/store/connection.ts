@@ -1,9 +1,9 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import Database from "libsql";
-import type { Columns, Value } from "./columns.ts";
+import { type Database, openDatabase, type Statement } from "./binding.ts";
 import { damaged, StoreUnavailable, unavailable } from "./errors.ts";
 import { APPLICATION_ID, QUERIES, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import type { Columns, Value } from "./table.ts";
 
 /** How long a read blocks the event loop while another process recovers the log after a crash, in ms. */
 const READ_TIMEOUT = 1000;
@@ -11,8 +11,8 @@ const READ_TIMEOUT = 1000;
 /** One connection to one file with our schema; its statements are kept. Errors are StoreUnavailable or SQLite's. */
 export class Connection {
   readonly file: string;
-  readonly #database: Database.Database;
-  readonly #statements = new Map<string, Database.Statement>();
+  readonly #database: Database;
+  readonly #statements = new Map<string, Statement>();
 
   /** Makes the file and the schema where they are missing; only under `withLock` may two processes do so. */
   constructor(file: string) {
@@ -62,11 +62,11 @@ export class Connection {
   }
 
   get(query: string, ...values: Value[]): Columns | undefined {
-    return this.#use(query, (statement) => statement.get(...values)) as Columns | undefined;
+    return this.#use(query, (statement) => statement.get(...values));
   }
 
   all(query: string, ...values: Value[]): Columns[] {
-    return this.#use(query, (statement) => statement.all(...values)) as Columns[];
+    return this.#use(query, (statement) => statement.all(...values));
   }
 
   /** How many rows were changed. */
@@ -79,12 +79,11 @@ export class Connection {
     this.#database.close();
   }
 
-  #use<T>(query: string, body: (statement: Database.Statement) => T): T {
+  #use<T>(query: string, body: (statement: Statement) => T): T {
     try {
       let statement = this.#statements.get(query);
       if (!statement) {
         statement = this.#database.prepare(query);
-        if (statement.reader) statement.raw();
         this.#statements.set(query, statement);
       }
       return body(statement);
@@ -102,7 +101,7 @@ export class Connection {
   }
 
   #rollback(): void {
-    if (this.#database.inTransaction) this.#exec("ROLLBACK");
+    if (this.#database.isTransaction) this.#exec("ROLLBACK");
   }
 
   /** SQLite's own way to wait would block the event loop. */
@@ -134,10 +133,10 @@ export class Connection {
   }
 }
 
-/** libSQL gives no code for a file that it cannot open. `timeout` is how long it blocks while others lock. */
-export function connect(file: string, timeout: number): Database.Database {
+/** libsql gives no code for a file that it cannot open. `timeout` is how long it blocks while others lock. */
+export function connect(file: string, timeout: number): Database {
   try {
-    return new Database(file, { timeout });
+    return openDatabase(file, timeout);
   } catch (cause) {
     const text = `${file} cannot be opened: check that it is a file, and that its directory is there and writable`;
     throw new StoreUnavailable("unreadable", text, { cause });

@@ -1,7 +1,9 @@
+import type { Rows } from "./rows.ts";
+
 /** The changes were made to rows that have changed meanwhile; nothing was applied. */
 export class StoreConflict extends Error {
   override readonly name = "StoreConflict";
-  readonly row: "key" | "backingKey" | "alias";
+  readonly row: keyof Rows;
   /** Exists already, is missing, or has another revision than expected. */
   readonly reason: "exists" | "missing" | "stale";
 
@@ -49,16 +51,31 @@ function corrupt(file: string): string {
 
 export const damaged = (file: string) => new StoreUnavailable("corrupt", corrupt(file));
 
-/** SQLite's primary result code, if the error is SQLite's. */
+/** SQLite's extended result code, if the error is SQLite's: what Node calls `errcode`, and libsql `rawCode`. */
+export function extendedCode(error: unknown): number | undefined {
+  const { errcode, rawCode } = error as { errcode?: number; rawCode?: number };
+  return errcode ?? rawCode;
+}
+
+/** The primary code, which an extended one has in its low byte. */
 export function resultCode(error: unknown): number | undefined {
-  const code = (error as { rawCode?: unknown }).rawCode;
-  return typeof code === "number" ? code & 0xff : undefined;
+  const code = extendedCode(error);
+  return code === undefined ? undefined : code & 0xff;
 }
 
 /** Names the file and what to do; errors that are not about the file stay as they are. */
 export function unavailable(error: unknown, file: string): unknown {
-  const failure = failures.get(resultCode(error) ?? -1);
+  const failure = failures.get((extendedCode(error) ?? -1) & 0xff);
   if (!failure) return error;
   const [reason, text] = failure;
   return new StoreUnavailable(reason, `${text(file)} (${(error as Error).message})`, { cause: error });
+}
+
+const CONSTRAINT = 19;
+const FOREIGN_KEY = 787;
+
+/** Which constraint an error of SQLite's is about: a row refers to none, or there is one such already. */
+export function constraintOf(error: unknown): "foreign key" | "unique" | undefined {
+  if (resultCode(error) !== CONSTRAINT) return undefined;
+  return extendedCode(error) === FOREIGN_KEY ? "foreign key" : "unique";
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type Database from "libsql";
+import type { Database } from "./binding.ts";
 import { connect } from "./connection.ts";
 import { resultCode, StoreUnavailable, unavailable } from "./errors.ts";
 
@@ -19,13 +19,13 @@ export async function withLock<T>(
   try {
     return await body();
   } finally {
-    // libSQL may keep a closed connection until it is collected: the lock must end now.
+    // libsql may keep a closed connection until it is collected: the lock must end now.
     database.exec("ROLLBACK");
     database.close();
   }
 }
 
-async function acquire(file: string, timeout: number): Promise<Database.Database> {
+async function acquire(file: string, timeout: number): Promise<Database> {
   const deadline = Date.now() + timeout;
   const database = connect(file, 0);
   for (;;) {

@@ -5,7 +5,7 @@ export interface Tag {
   TagValue: string;
 }
 
-/** A KMS key. Times are milliseconds since the epoch. */
+/** A KMS key. Times are milliseconds since the epoch; null is what it has none of. */
 export interface KeyRow {
   readonly region: string;
   readonly account: string;
@@ -14,6 +14,8 @@ export interface KeyRow {
   readonly keyUsage: string;
   readonly origin: string;
   readonly keyManager: string;
+  /** The service that made it for the account, or that owns it. */
+  readonly service: string | null;
   readonly keyState: string;
   readonly description: string;
   /** The key policy as JSON text, as the caller put it. */
@@ -21,10 +23,25 @@ export interface KeyRow {
   readonly createdAt: number;
   /** When the material is to be destroyed; null unless the deletion is scheduled. */
   readonly deletionAt: number | null;
+  /** Days that a primary key waits from when its last replica is gone. */
+  readonly pendingWindow: number | null;
   readonly multiRegion: boolean;
+  /** Of a multi-Region key: where its primary is, this Region or another. */
+  readonly primaryRegion: string | null;
+  /** Where its material is, unless it is wrapped by the Region's domain key. */
+  readonly customKeyStoreId: string | null;
+  readonly xksKeyId: string | null;
   readonly tags: readonly Readonly<Tag>[];
-  /** The current backing key, in hex; material ids are unique within a Region. */
-  readonly materialId: string;
+  /** The current backing key, in hex; material ids are unique within a Region. Null while an import is awaited. */
+  readonly materialId: string | null;
+  /** Of imported material: the first end among all that the key needs. */
+  readonly expirationModel: string | null;
+  readonly validTo: number | null;
+  /** Days; null while automatic rotation is off. */
+  readonly rotationPeriod: number | null;
+  readonly nextRotationAt: number | null;
+  /** When a rotation on demand began that is not done yet. */
+  readonly rotatingSince: number | null;
   /** Counts the changes of this row; an update or a delete names the one it has seen. */
   readonly revision: number;
 }
@@ -36,8 +53,19 @@ export interface BackingKeyRow {
   /** From 1; each rotation adds one. */
   readonly version: number;
   readonly materialId: string;
-  readonly blob: Uint8Array;
+  /** Null where the material is elsewhere, or imported material is gone until it is imported again. */
+  readonly blob: Uint8Array | null;
+  /** Of key pairs: SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Uint8Array | null;
   readonly createdAt: number;
+  /** A `KeyMaterialState` of the model. */
+  readonly state: string;
+  readonly description: string | null;
+  readonly expirationModel: string | null;
+  readonly validTo: number | null;
+  /** When the key was rotated to this material, and how; null for its first. */
+  readonly rotatedAt: number | null;
+  readonly rotationType: string | null;
 }
 
 export interface AliasRow {
@@ -48,6 +76,90 @@ export interface AliasRow {
   readonly keyId: string;
   readonly createdAt: number;
   readonly updatedAt: number;
+}
+
+export interface GrantRow {
+  readonly region: string;
+  readonly keyId: string;
+  /** 64 hex digits. */
+  readonly grantId: string;
+  /** The account of the key. */
+  readonly account: string;
+  readonly name: string | null;
+  readonly granteePrincipal: string;
+  readonly retiringPrincipal: string | null;
+  readonly issuingAccount: string;
+  readonly operations: readonly string[];
+  readonly constraints: {
+    readonly EncryptionContextSubset?: Readonly<Record<string, string>>;
+    readonly EncryptionContextEquals?: Readonly<Record<string, string>>;
+  } | null;
+  /** The service that made it for one of its resources. */
+  readonly service: string | null;
+  readonly createdAt: number;
+}
+
+/** When a key was used last in a cryptographic operation. */
+export interface KeyUsageRow {
+  readonly region: string;
+  readonly keyId: string;
+  readonly operation: string;
+  readonly usedAt: number;
+  readonly eventId: string;
+  readonly requestId: string;
+}
+
+export interface CustomKeyStoreRow {
+  readonly region: string;
+  readonly account: string;
+  readonly customKeyStoreId: string;
+  readonly name: string;
+  /** "AWS_CLOUDHSM" or "EXTERNAL_KEY_STORE". */
+  readonly type: string;
+  /** What is not secret of how to reach it. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** What is, sealed by the service. */
+  readonly secret: Uint8Array | null;
+  readonly connectionState: string;
+  readonly connectionErrorCode: string | null;
+  readonly createdAt: number;
+  readonly revision: number;
+}
+
+/** A user or role whose identity is kept here. */
+export interface PrincipalRow {
+  readonly arn: string;
+  readonly account: string;
+  readonly type: string;
+  /** Identity policies by name, as JSON texts. */
+  readonly policies: Readonly<Record<string, string>>;
+  /** The permission boundary, as JSON text. */
+  readonly boundary: string | null;
+  /** Who may assume the role, as JSON text. */
+  readonly trust: string | null;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly revision: number;
+}
+
+export interface CredentialRow {
+  readonly accessKeyId: string;
+  readonly account: string;
+  /** The ARN of whom it authenticates. */
+  readonly principal: string;
+  /** The secret access key, sealed by the service. */
+  readonly secret: Uint8Array;
+  /** "Active" or "Inactive". */
+  readonly state: string;
+  /** Of a role's session: what it was assumed with. */
+  readonly session: Readonly<Record<string, string>> | null;
+  readonly expiresAt: number | null;
+  readonly createdAt: number;
+}
+
+export interface MetaRow {
+  readonly name: string;
+  readonly value: string;
 }
 
 /** How far a stream of the audit log had come, kept apart from it so that a shortened log is seen. */
@@ -65,37 +177,53 @@ export interface AuditHeadRow {
   readonly signature: string;
 }
 
-export type KeyChanges = Partial<
-  Pick<
-    KeyRow,
-    | "keyState"
-    | "description"
-    | "policy"
-    | "deletionAt"
-    | "multiRegion"
-    | "tags"
-    | "materialId"
-    | "keyManager"
-  >
->;
+/** The rows of each table, by the name that changes call them by. */
+export interface Rows {
+  key: KeyRow;
+  backingKey: BackingKeyRow;
+  alias: AliasRow;
+  grant: GrantRow;
+  keyUsage: KeyUsageRow;
+  customKeyStore: CustomKeyStoreRow;
+  principal: PrincipalRow;
+  credential: CredentialRow;
+  auditHead: AuditHeadRow;
+  meta: MetaRow;
+}
 
-/** Key rows begin at revision 1; each update adds one. Deleting a key deletes its backing keys and aliases. */
-export type Change =
-  | { insert: "key"; row: Omit<KeyRow, "revision"> }
-  | { update: "key"; region: string; keyId: string; revision: number; set: KeyChanges }
-  | { delete: "key"; region: string; keyId: string; revision: number }
-  | { insert: "backingKey"; row: BackingKeyRow }
-  | { insert: "alias"; row: AliasRow }
-  | {
-      update: "alias";
-      region: string;
-      account: string;
-      name: string;
-      set: Pick<AliasRow, "keyId" | "updatedAt">;
-    }
-  | { delete: "alias"; region: string; account: string; name: string }
-  | { put: "auditHead"; row: AuditHeadRow }
-  | { put: "meta"; name: string; value: string };
+interface Primary {
+  key: "region" | "keyId" | "revision";
+  backingKey: "region" | "keyId" | "materialId";
+  alias: "region" | "account" | "name";
+  grant: "region" | "keyId" | "grantId";
+  keyUsage: "region" | "keyId";
+  customKeyStore: "region" | "customKeyStoreId" | "revision";
+  principal: "arn" | "revision";
+  credential: "accessKeyId";
+  auditHead: "stream";
+  meta: "name";
+}
+
+export type KeyChanges = Partial<Omit<KeyRow, Primary["key"]>>;
+
+/** A row to be inserted may leave out what it has none of. */
+export type New<Row> = Omit<Row, "revision" | Nullable<Row>> & Partial<Pick<Row, Nullable<Row> & keyof Row>>;
+type Nullable<Row> = { [M in keyof Row]: null extends Row[M] ? M : never }[keyof Row];
+
+/**
+ * One change of one row. Rows that have a revision begin at 1 and each update adds one; an update or a delete names
+ * the one it has seen. Deleting a key deletes all that belongs to it. `put` replaces the row, if there is one.
+ */
+export type Change = {
+  [Name in keyof Rows]:
+    | { insert: Name; row: New<Rows[Name]> }
+    | { put: Name; row: New<Rows[Name]> }
+    | ({ update: Name; set: Partial<Omit<Rows[Name], Primary[Name]>> } & Pick<
+        Rows[Name],
+        Primary[Name] & keyof Rows[Name]
+      >)
+    | ({ delete: Name } & Pick<Rows[Name], Primary[Name] & keyof Rows[Name]>);
+}[keyof Rows];
 
 /** A promise only where the database cannot answer at once: hot paths await only what is one. */
 export type Soon<T> = T | Promise<T>;
@@ -117,8 +245,36 @@ export interface Store {
     account: string,
     page: { keyId?: string; after?: string; limit: number },
   ): Soon<AliasRow[]>;
+  /** Those of a key, in the order of grant ids, beginning behind `after`. */
+  listGrants(
+    region: string,
+    keyId: string,
+    page: { granteePrincipal?: string; after?: string; limit: number },
+  ): Soon<GrantRow[]>;
+  /** Those that a principal may retire, in the order of key ids and grant ids, beginning behind `after`. */
+  listRetirableGrants(
+    region: string,
+    retiringPrincipal: string,
+    page: { after?: Pick<GrantRow, "keyId" | "grantId">; limit: number },
+  ): Soon<GrantRow[]>;
+  listCustomKeyStores(
+    region: string,
+    account: string,
+    page: { after?: string; limit: number },
+  ): Soon<CustomKeyStoreRow[]>;
+  listPrincipals(account: string, page: { after?: string; limit: number }): Soon<PrincipalRow[]>;
+  listCredentials(account: string, page: { after?: string; limit: number }): Soon<CredentialRow[]>;
+  /** The primary and all replicas of a multi-Region key, in the order of Regions. */
+  relatedKeys(keyId: string): Soon<KeyRow[]>;
+  keysOfCustomKeyStore(region: string, customKeyStoreId: string, limit: number): Soon<KeyRow[]>;
+  countGrants(region: string, keyId: string): Soon<number>;
+  /** Any one row, by the members of its table's primary key. */
+  row<Name extends keyof Rows>(name: Name, ...primary: string[]): Soon<Rows[Name] | undefined>;
   /** The keys whose deletion is due at `now`, in all Regions, the longest due first. */
   keysDue(now: number): Soon<KeyRow[]>;
+  /** Likewise those that are to be rotated, and those whose imported material ends. */
+  keysToRotate(now: number): Soon<KeyRow[]>;
+  keysToExpire(now: number): Soon<KeyRow[]>;
   /** Every version, the oldest first. */
   backingKeys(region: string, keyId: string): Soon<BackingKeyRow[]>;
   countKeys(region: string, account: string): Soon<number>;

@@ -1,11 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cache } from "./cache.ts";
 import { make } from "./change.ts";
-import { aliasRow, auditHeadRow, backingKeyRow, keyRow } from "./columns.ts";
 import { Connection } from "./connection.ts";
 import { StoreUnavailable } from "./errors.ts";
-import type { AliasRow, AuditHeadRow, BackingKeyRow, Change, KeyRow, Store } from "./rows.ts";
-import { QUERIES } from "./schema.ts";
+import type {
+  AliasRow,
+  AuditHeadRow,
+  BackingKeyRow,
+  Change,
+  CredentialRow,
+  CustomKeyStoreRow,
+  GrantRow,
+  KeyRow,
+  PrincipalRow,
+  Rows,
+  Store,
+} from "./rows.ts";
+import { LISTS, QUERIES } from "./schema.ts";
+import type { Table, Value } from "./table.ts";
+import { tables } from "./tables.ts";
 
 export interface SqliteStoreOptions {
   file: string;
@@ -64,16 +77,16 @@ export class SqliteStore implements Store {
     this.#check();
     const cached = this.#regions.get(region)?.keys.get(keyId);
     if (cached) return cached;
-    const columns = this.#connection.get(QUERIES.key, region, keyId);
-    return columns && this.#cached(region).keys.set(keyId, keyRow(columns));
+    const columns = this.#connection.get(tables.key.one, region, keyId);
+    return columns && this.#cached(region).keys.set(keyId, tables.key.row(columns));
   }
 
   backingKey(region: string, keyId: string, materialId: string): BackingKeyRow | undefined {
     this.#check();
     const cached = this.#regions.get(region)?.backingKeys.get(materialId);
     if (cached?.keyId === keyId) return cached;
-    const columns = this.#connection.get(QUERIES.backingKey, region, keyId, materialId);
-    return columns && this.#cached(region).backingKeys.set(materialId, backingKeyRow(columns));
+    const columns = this.#connection.get(tables.backingKey.one, region, keyId, materialId);
+    return columns && this.#cached(region).backingKeys.set(materialId, tables.backingKey.row(columns));
   }
 
   alias(region: string, account: string, name: string): AliasRow | undefined {
@@ -81,14 +94,26 @@ export class SqliteStore implements Store {
     const path = `${account} ${name}`;
     const cached = this.#regions.get(region)?.aliases.get(path);
     if (cached) return cached;
-    const columns = this.#connection.get(QUERIES.alias, region, account, name);
-    return columns && this.#cached(region).aliases.set(path, aliasRow(columns));
+    const columns = this.#connection.get(tables.alias.one, region, account, name);
+    return columns && this.#cached(region).aliases.set(path, tables.alias.row(columns));
+  }
+
+  row<Name extends keyof Rows>(name: Name, ...primary: string[]): Rows[Name] | undefined {
+    const table = tables[name] as unknown as Table<Rows[Name]>;
+    const columns = this.#open().get(table.one, ...primary);
+    return columns && table.row(columns);
   }
 
   listKeys(region: string, account: string, page: { after?: string; limit: number }): KeyRow[] {
-    return this.#open()
-      .all(QUERIES.listKeys, region, account, page.after ?? "", page.limit)
-      .map(keyRow);
+    return this.#list("key", LISTS.listKeys, region, account, page.after ?? "", page.limit);
+  }
+
+  relatedKeys(keyId: string): KeyRow[] {
+    return this.#list("key", LISTS.relatedKeys, keyId);
+  }
+
+  keysOfCustomKeyStore(region: string, customKeyStoreId: string, limit: number): KeyRow[] {
+    return this.#list("key", LISTS.keysOfCustomKeyStore, region, customKeyStoreId, limit);
   }
 
   listAliases(
@@ -96,19 +121,65 @@ export class SqliteStore implements Store {
     account: string,
     { keyId, after = "", limit }: { keyId?: string; after?: string; limit: number },
   ): AliasRow[] {
-    const rows =
-      keyId === undefined
-        ? this.#open().all(QUERIES.listAliases, region, account, after, limit)
-        : this.#open().all(QUERIES.listAliasesOfKey, region, account, after, keyId, limit);
-    return rows.map(aliasRow);
+    return keyId === undefined
+      ? this.#list("alias", LISTS.listAliases, region, account, after, limit)
+      : this.#list("alias", LISTS.listAliasesOfKey, region, account, after, keyId, limit);
+  }
+
+  listGrants(
+    region: string,
+    keyId: string,
+    { granteePrincipal, after = "", limit }: { granteePrincipal?: string; after?: string; limit: number },
+  ): GrantRow[] {
+    return granteePrincipal === undefined
+      ? this.#list("grant", LISTS.listGrants, region, keyId, after, limit)
+      : this.#list("grant", LISTS.listGrantsOfGrantee, region, keyId, granteePrincipal, after, limit);
+  }
+
+  listRetirableGrants(
+    region: string,
+    retiringPrincipal: string,
+    { after, limit }: { after?: Pick<GrantRow, "keyId" | "grantId">; limit: number },
+  ): GrantRow[] {
+    const { keyId, grantId } = after ?? { keyId: "", grantId: "" };
+    return this.#list("grant", LISTS.listRetirableGrants, region, retiringPrincipal, keyId, grantId, limit);
+  }
+
+  listCustomKeyStores(
+    region: string,
+    account: string,
+    page: { after?: string; limit: number },
+  ): CustomKeyStoreRow[] {
+    const { after = "", limit } = page;
+    return this.#list("customKeyStore", LISTS.listCustomKeyStores, region, account, after, limit);
+  }
+
+  listPrincipals(account: string, page: { after?: string; limit: number }): PrincipalRow[] {
+    return this.#list("principal", LISTS.listPrincipals, account, page.after ?? "", page.limit);
+  }
+
+  listCredentials(account: string, page: { after?: string; limit: number }): CredentialRow[] {
+    return this.#list("credential", LISTS.listCredentials, account, page.after ?? "", page.limit);
   }
 
   keysDue(now: number): KeyRow[] {
-    return this.#open().all(QUERIES.keysDue, now).map(keyRow);
+    return this.#list("key", LISTS.keysDue, now);
+  }
+
+  keysToRotate(now: number): KeyRow[] {
+    return this.#list("key", LISTS.keysToRotate, now);
+  }
+
+  keysToExpire(now: number): KeyRow[] {
+    return this.#list("key", LISTS.keysToExpire, now);
   }
 
   backingKeys(region: string, keyId: string): BackingKeyRow[] {
-    return this.#open().all(QUERIES.backingKeys, region, keyId).map(backingKeyRow);
+    return this.#list("backingKey", LISTS.backingKeys, region, keyId);
+  }
+
+  countGrants(region: string, keyId: string): number {
+    return this.#open().get(QUERIES.countGrants, region, keyId)?.[0];
   }
 
   countKeys(region: string, account: string): number {
@@ -124,7 +195,7 @@ export class SqliteStore implements Store {
   }
 
   auditHeads(): AuditHeadRow[] {
-    return this.#open().all(QUERIES.auditHeads).map(auditHeadRow);
+    return this.#list("auditHead", QUERIES.auditHeads);
   }
 
   async apply(changes: readonly Change[]): Promise<void> {
@@ -161,17 +232,17 @@ export class SqliteStore implements Store {
     return true;
   }
 
+  /** Drops what is cached of the row that a change is about; a deleted key takes others with it. */
   #forget(change: Change): void {
-    if ("put" in change || "insert" in change) return;
+    if ("insert" in change || !("region" in change)) return;
+    if ("delete" in change && change.delete === "key") this.#regions.delete(change.region);
     const cached = this.#cached(change.region);
-    if ("update" in change && change.update === "key") {
-      cached.keys.delete(change.keyId);
-    } else if ("delete" in change && change.delete === "key") {
-      this.#regions.delete(change.region);
-      this.#erased = false;
-    } else {
-      cached.aliases.delete(`${change.account} ${change.name}`);
-    }
+    if ("grantId" in change || "customKeyStoreId" in change) return;
+    if ("materialId" in change) cached.backingKeys.delete(change.materialId);
+    else if ("name" in change) cached.aliases.delete(`${change.account} ${change.name}`);
+    else if ("keyId" in change) cached.keys.delete(change.keyId);
+    const gone = "delete" in change ? change.delete !== "alias" : "set" in change && "blob" in change.set;
+    if (gone) this.#erased = false;
   }
 
   /** Counts this transaction, and drops the cache when others came between it and the last look. */
@@ -228,6 +299,13 @@ export class SqliteStore implements Store {
       this.#regions.set(region, cached);
     }
     return cached;
+  }
+
+  #list<Name extends keyof Rows>(name: Name, query: string, ...values: Value[]): Rows[Name][] {
+    const table = tables[name] as unknown as Table<Rows[Name]>;
+    return this.#open()
+      .all(query, ...values)
+      .map((columns) => table.row(columns));
   }
 
   #open(): Connection {
