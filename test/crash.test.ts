@@ -4,9 +4,9 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } fro
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { text } from "node:stream/consumers";
-import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { PUBLIC_KEY_FILE, verify } from "../lib/audit.ts";
+import { openDatabase } from "../lib/store/binding.ts";
 import { openStore } from "../lib/store.ts";
 import { library, node } from "./child.ts";
 
@@ -95,14 +95,14 @@ async function inspect(directory: string, ciphertext = "", opened?: string): Pro
   expect(left.opened).toBe(opened);
 
   const file = join(directory, "keystead.db");
-  const database = new Database(file);
-  const count = (query: string) => database.prepare(query).raw().get() as unknown as [number];
-  expect(count("SELECT count(*) FROM backing_keys")).toEqual([left.keys.length]);
-  expect(count("SELECT count(*) FROM keys JOIN backing_keys USING (region, key_id, material_id)")).toEqual([
+  const database = openDatabase(file, 0);
+  const first = (query: string) => database.prepare(query).get();
+  expect(first("SELECT count(*) FROM backing_keys")).toEqual([left.keys.length]);
+  expect(first("SELECT count(*) FROM keys JOIN backing_keys USING (region, key_id, material_id)")).toEqual([
     left.keys.length,
   ]);
-  expect(database.pragma("integrity_check")).toEqual([{ integrity_check: "ok" }]);
-  expect(database.pragma("foreign_key_check")).toEqual([]);
+  expect(first("PRAGMA integrity_check")).toEqual(["ok"]);
+  expect(first("PRAGMA foreign_key_check")).toBeUndefined();
   database.close();
 
   const files = readdirSync(join(directory, "token"), { recursive: true }) as string[];

@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import Database from "libsql";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Kms } from "../lib/index.ts";
+import { openDatabase } from "../lib/store/binding.ts";
 import { type AuditRecord, bytes, type Clock, newKey, openTestDeployment, refusal } from "./deployment.ts";
 
 let kms: Kms;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 const rows = (table: string, keyId: string) => {
-  const database = new Database(join(directory, "keystead.db"), { readonly: true });
+  const database = openDatabase(join(directory, "keystead.db"), 0);
   try {
     return database.prepare(`SELECT * FROM ${table} WHERE key_id = ?`).all(keyId).length;
   } finally {

@@ -12,10 +12,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AuditReport, verify } from "../lib/audit.ts";
 import { Kms, type KmsError, type KmsOptions } from "../lib/index.ts";
+import { openDatabase } from "../lib/store/binding.ts";
 import { library, node } from "./child.ts";
 import { bytes, newKey, openTestDeployment, text } from "./deployment.ts";
 
@@ -109,7 +109,7 @@ describe("an audit directory that is full", () => {
 describe("a database", () => {
   test("that another process holds refuses changes, not reads, and takes them again", async () => {
     const before = await listed();
-    const holder = new Database(join(directory, "keystead.db"));
+    const holder = openDatabase(join(directory, "keystead.db"), 0);
     holder.exec("BEGIN IMMEDIATE");
     const error = await failure(kms.createKey());
     expect([error.name, error.$fault]).toEqual(["KMSInternalException", "server"]);

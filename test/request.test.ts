@@ -1,11 +1,11 @@
 import { renameSync, rmSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import Database from "libsql";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type AuditReport, verify } from "../lib/audit.ts";
 import { failureOf } from "../lib/failure.ts";
 import { KMSInternalException, type Kms, KmsError } from "../lib/index.ts";
+import { openDatabase } from "../lib/store/binding.ts";
 import { type AuditRecord, bytes, newKey, openTestDeployment, refusal } from "./deployment.ts";
 
 let kms: Kms;
@@ -131,7 +131,7 @@ describe("a change", () => {
     for (let i = 0; i < 20; i++) await undefined;
   };
   const elsewhere = (statement: string, ...values: string[]) => {
-    const database = new Database(join(directory, "keystead.db"));
+    const database = openDatabase(join(directory, "keystead.db"), 0);
     try {
       database.exec("BEGIN IMMEDIATE");
       database.prepare(statement).run(...values);
@@ -168,12 +168,11 @@ describe("a change", () => {
 
 test("a stored policy or blob that was changed by hand is found out", async () => {
   const [moved, stolen, bent] = [await newKey(kms), await newKey(kms), await newKey(kms)];
-  const database = new Database(join(directory, "keystead.db"));
-  const put = (statement: string, ...values: unknown[]) => database.prepare(statement).run(...values);
-  const [{ blob }] = database.prepare("SELECT blob FROM backing_keys WHERE key_id = ?").all(stolen.KeyId) as [
-    { blob: Uint8Array },
-  ];
-  put("UPDATE backing_keys SET blob = ? WHERE key_id = ?", Buffer.from(blob), moved.KeyId);
+  const database = openDatabase(join(directory, "keystead.db"), 0);
+  const put = (statement: string, ...values: (string | Uint8Array)[]) =>
+    database.prepare(statement).run(...values);
+  const [blob] = database.prepare("SELECT blob FROM backing_keys WHERE key_id = ?").get(stolen.KeyId) ?? [];
+  put("UPDATE backing_keys SET blob = ? WHERE key_id = ?", blob, moved.KeyId);
   put("UPDATE keys SET policy = '{' WHERE key_id = ?", bent.KeyId);
   database.exec("UPDATE meta SET value = value + 1 WHERE name = 'generation'");
   database.close();
