@@ -51,8 +51,8 @@ function corrupt(file: string): string {
 
 export const damaged = (file: string) => new StoreUnavailable("corrupt", corrupt(file));
 
-/** SQLite's extended result code, if the error is SQLite's: what Node calls `errcode`, and libsql `rawCode`. */
-export function extendedCode(error: unknown): number | undefined {
+/** SQLite's extended result code, if the error is SQLite's: Node calls it `errcode`, libsql `rawCode`. */
+function extendedCode(error: unknown): number | undefined {
   const { errcode, rawCode } = error as { errcode?: number; rawCode?: number };
   return errcode ?? rawCode;
 }
@@ -65,7 +65,7 @@ export function resultCode(error: unknown): number | undefined {
 
 /** Names the file and what to do; errors that are not about the file stay as they are. */
 export function unavailable(error: unknown, file: string): unknown {
-  const failure = failures.get((extendedCode(error) ?? -1) & 0xff);
+  const failure = failures.get(resultCode(error) ?? -1);
   if (!failure) return error;
   const [reason, text] = failure;
   return new StoreUnavailable(reason, `${text(file)} (${(error as Error).message})`, { cause: error });

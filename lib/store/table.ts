@@ -121,6 +121,8 @@ export function encode(value: unknown): Value {
 function decode(base: Base, column: Columns[number]): unknown {
   if (column === null) return null;
   if (base === "boolean") return column === 1;
+  // Whichever binding it is: libsql gives Buffers.
+  if (base === "blob") return new Uint8Array(column);
   if (base === "prose") return Buffer.from(column).toString();
   return base === "json" ? JSON.parse(column, (_, value) => Object.freeze(value)) : column;
 }
