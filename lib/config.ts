@@ -6,6 +6,8 @@ import { isAccount } from "./arn.ts";
 /** `keystead.json` in a data directory: what `Kms.open` takes from there when it is not told otherwise. */
 export interface Config {
   readonly region: string;
+  /** Further ones that are served. */
+  readonly regions?: readonly string[] | undefined;
   /** 12 digits. */
   readonly account: string;
   /** Left out where the directory has a SoftHSM token of its own. */
@@ -31,6 +33,11 @@ const region = /^([a-z]+-){2,3}\d+$/;
 export function checkRegion(text: unknown, name: string): string {
   if (typeof text === "string" && region.test(text) && text.length <= 32) return text;
   throw new TypeError(`${name} must be a Region, such as "us-east-1"; ${JSON.stringify(text)} is none`);
+}
+
+export function checkRegions(list: unknown, name: string): readonly string[] {
+  if (!Array.isArray(list)) throw new TypeError(`${name} must be a list of Regions`);
+  return list.map((text, index) => checkRegion(text, `${name}[${index}]`));
 }
 
 export function checkAccount(text: unknown, name: string): string {
@@ -76,9 +83,10 @@ function parse(text: string, file: string): unknown {
 
 function check(value: unknown, directory: string, file: string): Config {
   if (typeof value !== "object" || value === null) throw new TypeError(`${file} must hold a JSON object`);
-  const { region, account, hsm } = value as Partial<Config>;
+  const { region, regions, account, hsm } = value as Partial<Config>;
   const config = {
     region: checkRegion(region, `region of ${file}`),
+    regions: regions && checkRegions(regions, `regions of ${file}`),
     account: checkAccount(account, `account of ${file}`),
   };
   if (hsm === undefined) return config;

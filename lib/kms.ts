@@ -1,4 +1,4 @@
-import { compilePolicy, type Policy, type Principal, parsePrincipal } from "./access.ts";
+import { compilePolicy, parsePrincipal } from "./access.ts";
 import { rootArn } from "./arn.ts";
 import type {
   DecryptBatchInput,
@@ -15,7 +15,7 @@ import type { TokenInfo } from "./hsm.ts";
 import { type Deployment, openDeployment } from "./kms/deployment.ts";
 import { type ResponseMetadata, WithMethods } from "./kms/methods.ts";
 import { checkOptions, type KmsOptions } from "./kms/options.ts";
-import { type Caller, Requests } from "./request.ts";
+import { type Actor, type Caller, Requests } from "./request.ts";
 
 export type { Methods, ResponseMetadata } from "./kms/methods.ts";
 export type { KmsOptions } from "./kms/options.ts";
@@ -50,10 +50,10 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   readonly #requests: Requests;
   #envelope: Envelope | undefined;
 
-  private constructor(deployment: Deployment, principal: Principal, policies: readonly Policy[]) {
+  private constructor(deployment: Deployment, actor: Actor) {
     super();
     this.#deployment = deployment;
-    this.#requests = new Requests(deployment.service, principal, policies);
+    this.#requests = new Requests(deployment.service, actor);
   }
 
   /**
@@ -62,8 +62,9 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
     const deployment = await openDeployment(checkOptions(options));
-    const { account } = deployment.service;
-    return new Kms(deployment, { arn: rootArn(account), account, type: "Account" }, []);
+    const { account, region } = deployment.service;
+    const principal = { arn: rootArn(account), account, type: "Account" } as const;
+    return new Kms(deployment, { principal, identityPolicies: [], region });
   }
 
   /** The same service for another caller: the ARN of an account's root, a user, a role or a role's session. */
@@ -73,13 +74,23 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
       throw new TypeError(
         `${JSON.stringify(arn)} is no principal; give an ARN such as "arn:aws:iam::${this.account}:role/app"`,
       );
-    const compiled = policies?.map((policy) => compilePolicy(policy, "identity")) ?? [BESIDE_KEYS];
-    return new Kms(this.#deployment, principal, compiled);
+    const identityPolicies = policies?.map((policy) => compilePolicy(policy, "identity")) ?? [BESIDE_KEYS];
+    return new Kms(this.#deployment, { ...this.#requests.actor, principal, identityPolicies });
+  }
+
+  /** The same service in another of its Regions, for the same caller. */
+  inRegion(region: string): Kms {
+    const { regions } = this.#deployment.service;
+    if (!regions.has(region))
+      throw new TypeError(
+        `Region ${JSON.stringify(region)} is not served here, but ${[...regions].join(", ")}; name it in \`regions\``,
+      );
+    return new Kms(this.#deployment, { ...this.#requests.actor, region });
   }
 
   /** The ARN of the caller. */
   get principal(): string {
-    return this.#requests.principal.arn;
+    return this.#requests.actor.principal.arn;
   }
 
   get account(): string {
@@ -87,7 +98,7 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   }
 
   get region(): string {
-    return this.#deployment.service.region;
+    return this.#requests.actor.region;
   }
 
   /** What is known of the token, and how its handles are used. */

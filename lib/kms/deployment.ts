@@ -66,14 +66,15 @@ export async function openDeployment(options: KmsOptions & { directory: string }
     try {
       const { file = join(directory, "keystead.db"), cachedRows } = options.store ?? {};
       const store = track(await openStore({ file, cachedRows }));
-      const { region, account, token, config } = await configure(options, store);
+      const { region, regions, account, token, config } = await configure(options, store);
       const hsm = track(await logIn(token));
-      await openDomain(hsm, store, region);
+      for (const served of regions) await openDomain(hsm, store, served);
       const signer = await openSigner(hsm, store);
       await syncSoftHsm(directory);
       const audit = track(await openAudit(options, signer, store));
       const service = {
         region,
+        regions: new Set(regions),
         account,
         clock: options.clock ?? Date.now,
         store,
@@ -95,6 +96,8 @@ export async function openDeployment(options: KmsOptions & { directory: string }
 
 interface Settings {
   region: string;
+  /** All that are served, that one first. */
+  regions: string[];
   account: string;
   token: HsmOptions;
   /** To be written once the deployment has opened, when the directory has none yet. */
@@ -106,13 +109,15 @@ async function configure(options: KmsOptions & { directory: string }, store: Sto
   const { directory } = options;
   const found = await readConfig(directory);
   const region = options.region ?? found?.region ?? DEFAULT_REGION;
+  const further = options.regions ?? found?.regions;
+  const regions = [...new Set([region, ...(further ?? [])])];
   const account = options.account ?? found?.account ?? DEFAULT_ACCOUNT;
-  const token = await tokenOf(options, found, (made) => furnish(made, store, region));
-  if (found !== undefined) return { region, account, token, config: undefined };
+  const token = await tokenOf(options, found, (made) => furnish(made, store, regions));
+  if (found !== undefined) return { region, regions, account, token, config: undefined };
   const { module, token: label, pin } = options.hsm ?? {};
   const kept = typeof pin === "object" && !(pin instanceof Uint8Array) ? pin : undefined;
   const hsm = module === undefined ? undefined : { module, token: label, pin: kept };
-  return { region, account, token, config: { region, account, hsm } };
+  return { region, regions, account, token, config: { region, regions: further, account, hsm } };
 }
 
 async function tokenOf(
@@ -152,10 +157,11 @@ const domainMeta = (region: string) => `domain ${region}`;
  * Makes the keys of a token that is new, while it still lies aside: a crash leaves no half of one in use. What
  * the store knows already was on a token that is lost, and is not made anew.
  */
-async function furnish(token: HsmOptions, store: Store, region: string): Promise<void> {
+async function furnish(token: HsmOptions, store: Store, regions: readonly string[]): Promise<void> {
   const hsm = await Hsm.open(token);
   try {
-    if ((await store.meta(domainMeta(region))) === undefined) await hsm.openDomain(region, true);
+    for (const region of regions)
+      if ((await store.meta(domainMeta(region))) === undefined) await hsm.openDomain(region, true);
     if ((await store.meta(AUDIT_KEY_META)) === undefined) await hsm.signer(AUDIT_KEY, true);
   } finally {
     await hsm.close();

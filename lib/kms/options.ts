@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { checkAccount, checkRegion, DEFAULT_DIRECTORY } from "../config.ts";
+import { checkAccount, checkRegion, checkRegions, DEFAULT_DIRECTORY } from "../config.ts";
 import type { DeletionOptions } from "../deletion.ts";
 import type { HsmOptions, PinSource } from "../hsm.ts";
 
@@ -9,6 +9,8 @@ export interface KmsOptions {
   directory?: string;
   /** The Region that is served; that of the directory's keystead.json, else "us-east-1". */
   region?: string;
+  /** Further Regions that are served, each with its own keys; those of keystead.json. */
+  regions?: readonly string[];
   /** The account whose root the opener is, 12 digits; that of keystead.json, else "000000000000". */
   account?: string;
   /** The token; that of keystead.json, else a SoftHSM token in the directory. */
@@ -38,6 +40,7 @@ export interface KmsOptions {
 const known: Readonly<Record<keyof KmsOptions, string>> = {
   directory: "a path",
   region: "a Region",
+  regions: "a list of Regions",
   account: "an account",
   hsm: "{ module, token, pin }",
   store: "{ file }",
@@ -65,9 +68,10 @@ export function checkOptions(options: unknown): KmsOptions & { directory: string
   if (typeof options !== "object" || options === null)
     throw new TypeError("Kms.open takes an object of options, or nothing");
   refuseUnknown(options, Object.keys(known), "");
-  const { directory = DEFAULT_DIRECTORY, region, account, clock } = options as KmsOptions;
+  const { directory = DEFAULT_DIRECTORY, region, regions, account, clock } = options as KmsOptions;
   if (typeof directory !== "string" || directory === "") throw new TypeError("directory must be a path");
   if (region !== undefined) checkRegion(region, "region");
+  if (regions !== undefined) checkRegions(regions, "regions");
   if (account !== undefined) checkAccount(account, "account");
   if (clock !== undefined && typeof clock !== "function") throw new TypeError(`clock must be ${known.clock}`);
   for (const [name, allowed] of Object.entries(members)) {

@@ -22,7 +22,7 @@ import type { Hsm } from "../hsm.ts";
 import { arnOf, type KeyQuota, type KeyRing } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
-import type { Service } from "../request.ts";
+import type { Actor, Service } from "../request.ts";
 import type { KeyRow, Soon, Store } from "../store.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
@@ -60,10 +60,11 @@ export class Admission implements Request {
   readonly #identityPolicies: readonly Policy[];
   readonly #home: Home;
 
-  constructor(service: Service, principal: Principal, identityPolicies: readonly Policy[], id: string) {
+  constructor(service: Service, actor: Actor, id: string) {
+    const { principal, region, identityPolicies } = actor;
     this.id = id;
     this.principal = principal;
-    this.region = service.region;
+    this.region = region;
     this.account = principal.account === "" ? service.account : principal.account;
     this.now = service.clock();
     this.store = service.store;
