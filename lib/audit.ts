@@ -6,7 +6,7 @@ import type { Journal } from "./audit/file.ts";
 import { type AuditHead, fingerprint, type HeadSigner, publicKeyOf } from "./audit/head.ts";
 import { AuditError, Log } from "./audit/log.ts";
 
-export type { AuditEvent, AuditPrincipal } from "./audit/event.ts";
+export { type AuditEvent, type AuditPrincipal, countedId } from "./audit/event.ts";
 export type { Journal } from "./audit/file.ts";
 export { type AuditHead, fingerprint, type HeadSigner, publicKeyOf } from "./audit/head.ts";
 export { AuditError } from "./audit/log.ts";

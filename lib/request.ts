@@ -1,6 +1,5 @@
-import { randomUUID } from "node:crypto";
 import type { Policy, Principal } from "./access.ts";
-import type { Audit, AuditEvent } from "./audit.ts";
+import { type Audit, type AuditEvent, countedId } from "./audit.ts";
 import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
@@ -124,7 +123,7 @@ export class Requests implements Caller {
   }
 
   async #change(operation: Changing, accepted: Accepted): Promise<object> {
-    const id = randomUUID();
+    const id = countedId();
     for (let attempt = 1; ; attempt++) {
       const request = this.#begin(id);
       const outcome = await this.#decide(operation, request, accepted);
@@ -161,7 +160,7 @@ export class Requests implements Caller {
     return answer(request, { error });
   }
 
-  #begin(id: string = randomUUID()): Admission {
+  #begin(id: string = countedId()): Admission {
     return new Admission(this.#service, this.actor, id);
   }
 

@@ -185,11 +185,11 @@ function resource(arn: string): string {
   return json;
 }
 
-const EVENT_IDS = `${randomUUID().slice(0, 14)}8${randomUUID().slice(15, 24)}`;
-let events = 0;
+const IDS = `${randomUUID().slice(0, 14)}8${randomUUID().slice(15, 24)}`;
+let ids = 0;
 
-/** A UUID of version 8 (RFC 9562): at random for this thread, and counted within it. */
-const eventId = () => EVENT_IDS + (++events).toString(16).padStart(12, "0");
+/** A UUID of version 8 (RFC 9562), for requests and events: at random for this thread, and counted within it. */
+export const countedId = (): string => IDS + (++ids).toString(16).padStart(12, "0");
 
 /** What was made is named only by the output. */
 function madeBy(output: object | undefined): readonly string[] {
@@ -212,7 +212,7 @@ export function eventBody(event: AuditEvent, defaultAgent: string): string {
   json += `,"requestParameters":${input === undefined ? "null" : shown(input)}`;
   json += `,"responseElements":${readOnly || output === undefined ? "null" : shown(output)}`;
   if (additional !== undefined) json += `,"additionalEventData":${flat(additional)}`;
-  json += `,"requestID":${quote(event.requestId)},"eventID":"${eventId()}","readOnly":${readOnly}`;
+  json += `,"requestID":${quote(event.requestId)},"eventID":"${countedId()}","readOnly":${readOnly}`;
   const [arn, ...others] = event.resources.length > 0 ? event.resources : madeBy(output);
   json += `,"resources":[${arn === undefined ? "" : resource(arn)}`;
   for (const other of others) json += `,${resource(other)}`;

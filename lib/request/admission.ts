@@ -2,6 +2,7 @@ import {
   type AccessRequest,
   accessDenied,
   compilePolicy,
+  type Decision,
   decide,
   lockoutCheck,
   type Policy,
@@ -80,7 +81,7 @@ export class Admission implements Request {
   admit(text: string, terms: Terms): Soon<KeyRow> {
     const reference = this.#read(text, terms.aliases);
     return then(this.#find(reference), (key) => {
-      if (key !== undefined) return this.#allow(key, terms, nameOf(reference, this.region));
+      if (key !== undefined) return this.#allow(key, terms, reference);
       // Another account's caller cannot tell a key that is not there from one that is closed to it.
       if (reference.account !== this.account)
         throw this.#denied(terms.action, nameOf(reference, this.region), reference.account);
@@ -108,8 +109,7 @@ export class Admission implements Request {
       });
     if (head === undefined) throw new InvalidCiphertextException();
     return then(this.store.key(this.region, head.keyId), (key) => {
-      if (key !== undefined)
-        return { key: this.#allow(key, terms, CIPHERTEXTS_KEY), materialId: head.materialId };
+      if (key !== undefined) return { key: this.#allow(key, terms, undefined), materialId: head.materialId };
       if (this.account === this.#service.account) throw new InvalidCiphertextException();
       throw this.#denied(terms.action, CIPHERTEXTS_KEY, this.#service.account);
     });
@@ -130,7 +130,9 @@ export class Admission implements Request {
 
   authorise(action: string, resource: string): void {
     if (resource !== "*") this.#concerns(resource);
-    this.#decide({ action, resource, account: this.account }, resource);
+    const { principal, account } = this;
+    const identityPolicies = this.#identityPolicies;
+    this.#decide({ principal, action, resource, account, identityPolicies }, resource);
   }
 
   note(name: string, value: string | number): void {
@@ -152,27 +154,33 @@ export class Admission implements Request {
     return then(alias, (row) => row && store.key(region, row.keyId));
   }
 
-  /** `name` is what the caller called the key by. */
-  #allow(key: KeyRow, terms: Terms, name: string): KeyRow {
+  /** `reference` is what the caller called the key by, unless it was by a ciphertext. */
+  #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): KeyRow {
     const { arn, policy } = readyFor(key);
     this.#concerns(arn);
-    const shown = key.account === this.account ? arn : name;
-    this.#decide({ action: terms.action, resource: arn, account: key.account, keyPolicy: policy }, shown);
+    let shown = arn;
+    if (key.account !== this.account)
+      shown = reference === undefined ? CIPHERTEXTS_KEY : nameOf(reference, this.region);
+    this.#decide(
+      {
+        principal: this.principal,
+        action: terms.action,
+        resource: arn,
+        account: key.account,
+        keyPolicy: policy,
+        identityPolicies: this.#identityPolicies,
+      },
+      shown,
+    );
     checkState(terms.states, key.keyState, arn);
     if (terms.usage !== undefined && terms.usage !== key.keyUsage)
       throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
     return key;
   }
 
-  #decide(about: Omit<AccessRequest, "principal" | "identityPolicies">, shown: string): void {
-    const request = {
-      principal: this.principal,
-      ...about,
-      identityPolicies: this.#identityPolicies,
-    };
+  #decide(request: AccessRequest, shown: string): void {
     const decision = decide(request);
-    const { sid } = decision.statement ?? {};
-    this.note("access", sid ? `${decision.reason}: ${sid}` : decision.reason);
+    this.note("access", explained(decision));
     if (!decision.allowed) throw accessDenied({ ...request, resource: shown }, decision);
   }
 
@@ -185,6 +193,16 @@ export class Admission implements Request {
   #concerns(arn: string): void {
     if (this.resources.length < RESOURCES && !this.resources.includes(arn)) this.resources.push(arn);
   }
+}
+
+let latest = { reason: "", sid: "", text: "" };
+
+/** The reason as the log has it. One text for all that are alike: the log need not read a new one each time. */
+function explained({ reason, statement }: Decision): string {
+  const { sid = "" } = statement ?? {};
+  if (latest.reason !== reason || latest.sid !== sid)
+    latest = { reason, sid, text: sid ? [reason, sid].join(": ") : reason };
+  return latest.text;
 }
 
 /** What a caller of another account is shown of a key that only its ciphertext names. */
