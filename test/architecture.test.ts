@@ -19,7 +19,7 @@ const floors = [
   ["access"],
   ["algorithms"],
   ["shapes", "ciphertext", "config"],
-  ["arn", "shape", "failure"],
+  ["arn", "shape", "failure", "json"],
   ["errors"],
   ["hsm", "store", "audit"],
 ];

@@ -1,6 +1,6 @@
 import { isAccount, rootArn } from "../arn.ts";
 import { MalformedPolicyDocumentException } from "../errors.ts";
-import { parseJson } from "./json.ts";
+import { parseJson } from "../json.ts";
 import { anyOf, arnParts, compileAction, compileArn, type Matcher, noneOf } from "./pattern.ts";
 import { Principals, parsePrincipal } from "./principal.ts";
 
