@@ -36,10 +36,6 @@ const evp_md_st* fetched(const OpenSsl& ssl, Hash hash) {
   return digest;
 }
 
-void ensure(int done, const char* function) {
-  if (done != 1) throw EngineError("OPENSSL_FAILED", std::string("OpenSSL's ") + function + " failed");
-}
-
 }  // namespace
 
 size_t hash_size(Hash hash) { return row(hash).size; }

@@ -11,13 +11,6 @@ namespace keystead {
 
 constexpr size_t kSeedSize = 32;
 
-// What Node's OpenSSL can.
-struct Software {
-  bool ml_dsa;
-  bool ed25519ph;
-};
-Software software();
-
 // `seed` has kSeedSize bytes, `material` is of kEd25519 or kMlDsa. All throw EngineError MECHANISM_MISSING
 // where Node's OpenSSL lacks what is needed. The public key as SPKI.
 Bytes seeded_public_key(const Material& material, std::span<const uint8_t> seed);
