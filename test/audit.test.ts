@@ -23,6 +23,7 @@ import {
   type AuditHead,
   type AuditOptions,
   type AuditReport,
+  countedId,
   followEvents,
   type HeadSigner,
   lastEvents,
@@ -117,6 +118,13 @@ const events = (directory: string) =>
     .filter((line) => line.eventVersion !== undefined);
 const places = (report: AuditReport) => report.problems.map(({ file, line }) => `${file}:${line}`);
 
+test("a counted id is a UUID, another one each time", () => {
+  const ids = Array.from({ length: 10_000 }, countedId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids)
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
 describe("an event", () => {
   async function written(overrides: Partial<AuditEvent>) {
     const { audit, directory } = await opened();
@@ -151,6 +159,25 @@ describe("an event", () => {
     expect(eventID).toMatch(/^[0-9a-f-]{36}$/);
     expect(sequence).toBe(2);
     expect(digest).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test("has its own time, notes and id, however like the one before it is", async () => {
+    const { audit, directory } = await opened();
+    const first = event({}).time;
+    const given: Pick<AuditEvent, "time" | "additional">[] = [
+      { time: first, additional: { access: "yes" } },
+      { time: first + 1000, additional: { access: "no" } },
+      { time: first, additional: { reason: "no" } },
+      { time: first, additional: { access: "no", entries: 1 } },
+      { time: first, additional: { entries: 1 } },
+      { time: first, additional: {} },
+    ];
+    for (const each of given) await audit.record(event(each));
+    await audit.close();
+    const records = events(directory);
+    expect(records.map((record) => record.additionalEventData)).toEqual(given.map((e) => e.additional));
+    expect(records.map((record) => Date.parse(record.eventTime as string))).toEqual(given.map((e) => e.time));
+    expect(new Set(records.map((record) => record.eventID)).size).toBe(given.length);
   });
 
   test("shows what a change made, and refusals with CloudTrail's code", async () => {
