@@ -198,7 +198,7 @@ export class Envelope {
         header = its;
         return options.onHeader?.(its);
       };
-      const pace = { runLength: RUN_IN_FILE, allocate: rotating(2), total: stat.size };
+      const pace = { runLength: RUN_IN_FILE, allocate: rotating(3), total: stat.size };
       const pieces = this.#runs(intake, pace, options, () => start(intake, { ...options, onHeader }));
       const written = await replaceFile(to, pieces, options.signal);
       return { read: intake.position, written, header: header as MessageHeader };

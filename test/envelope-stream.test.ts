@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -7,7 +8,7 @@ import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Envelope, EnvelopeError, type EnvelopeProgress } from "../lib/envelope.ts";
+import { type Envelope, EnvelopeError, type EnvelopeProgress, replaceFile } from "../lib/envelope.ts";
 import { Kms } from "../lib/kms.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "keystead-envelope-"));
@@ -213,6 +214,69 @@ describe("a file", () => {
     await expect(sealing).rejects.toThrow("enough");
     expect(await readFile(file("sealed"), "utf8")).toBe("as it was");
     expect((await readdir(place)).sort()).toEqual(["plain", "sealed"]);
+  });
+
+  test("stays as it was when a write fails, which is told once, and the next one succeeds", async (context) => {
+    if (process.platform !== "linux") return context.skip("prlimit is Linux's");
+    const plaintext = randomBytes(40 * MiB);
+    await writeFile(file("plain"), plaintext);
+    await envelope.encryptFile(file("plain"), file("sealed"), { KeyId });
+    // The limit on file sizes stands for the disk: the kernel writes what fits, then nothing.
+    const limit = (bytes: number | "unlimited") =>
+      execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
+    const stay = () => {};
+    process.on("SIGXFSZ", stay);
+    try {
+      for (const room of [4 * MiB, 10 * MiB + 1, 38 * MiB, 40 * MiB - 1]) {
+        await writeFile(file("opened"), "as it was");
+        limit(room);
+        const opening = envelope.decryptFile(file("sealed"), file("opened"));
+        await expect(opening).rejects.toMatchObject({ code: "EFBIG", syscall: "write" });
+        limit("unlimited");
+        expect(await readFile(file("opened"), "utf8")).toBe("as it was");
+        expect((await readdir(place)).sort()).toEqual(["opened", "plain", "sealed"]);
+      }
+    } finally {
+      limit("unlimited");
+      process.off("SIGXFSZ", stay);
+    }
+    await envelope.decryptFile(file("sealed"), file("opened"));
+    expect((await readFile(file("opened"))).equals(plaintext)).toBe(true);
+  });
+
+  test("stays as it was when the disk is full", async (context) => {
+    const plaintext = randomBytes(20 * MiB);
+    await writeFile(file("plain"), plaintext);
+    await mkdir(file("small"));
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=10m", "tmpfs", file("small")]);
+    if (mounted.status !== 0) return context.skip("this machine lets nobody mount");
+    try {
+      await writeFile(join(file("small"), "sealed"), "as it was");
+      const sealing = envelope.encryptFile(file("plain"), join(file("small"), "sealed"), { KeyId });
+      await expect(sealing).rejects.toMatchObject({ code: "ENOSPC" });
+      expect(await readdir(file("small"))).toEqual(["sealed"]);
+      expect(await readFile(join(file("small"), "sealed"), "utf8")).toBe("as it was");
+    } finally {
+      execFileSync("umount", ["-l", file("small")]);
+    }
+  });
+
+  test("has every piece at its offset, though a piece is overwritten once the second after it is asked for", async () => {
+    const lengths = [0, 1, 4095, MiB + 1, 8 * MiB, 0, 3, 5 * MiB - 7, 4 * MiB, 4 * MiB, 12 * MiB + 5, 9];
+    const rooms = [0, 1, 2].map(() => Buffer.alloc(13 * MiB));
+    const filled = (room: Buffer, length: number, i: number) => room.subarray(0, length).fill(`piece ${i}.`);
+    async function* pieces() {
+      for (const [i, length] of lengths.entries()) {
+        // As passRuns: the room of the next piece is written to before this one is given.
+        filled(rooms[(i + 1) % 3] as Buffer, lengths[i + 1] ?? 0, i + 1);
+        yield filled(rooms[i % 3] as Buffer, length, i);
+      }
+    }
+    const whole = Buffer.concat(lengths.map((length, i) => filled(Buffer.alloc(length), length, i)));
+    for (let round = 0; round < 5; round++) {
+      expect(await replaceFile(file("pieces"), pieces(), undefined)).toBe(whole.length);
+      expect((await readFile(file("pieces"))).equals(whole)).toBe(true);
+    }
   });
 
   test("that is not there, or is no file", async () => {

@@ -51,7 +51,8 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
  * Takes a body from an intake, run by run: while the consumer has one run, the next is in the engine and the
  * one behind it is being taken in. At most three runs of about `runLength` bytes are held, besides what the
  * consumer keeps. `allocate` makes the room for what comes out; it may give the same room again for every
- * second run, when the consumer is done with a run before it asks for the next.
+ * second run, when the consumer is done with a run before it asks for the next, and for every third, when it is
+ * before it asks for the one after that.
  */
 export async function* passRuns(
   passage: Passage & { intake: Intake; runLength: number; allocate: (length: number) => Uint8Array },
