@@ -5,4 +5,4 @@ export { arnOf, describe, type KeyMetadata } from "./keys/metadata.ts";
 export { KeyQuota } from "./keys/quota.ts";
 export { KeyRing } from "./keys/ring.ts";
 export { newKey } from "./keys/row.ts";
-export { checkTags } from "./keys/tags.ts";
+export { checkTags, withTags } from "./keys/tags.ts";

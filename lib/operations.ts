@@ -6,11 +6,13 @@ import * as encryption from "./operations/encryption.ts";
 import * as keys from "./operations/keys.ts";
 import * as policies from "./operations/policies.ts";
 import * as random from "./operations/random.ts";
+import * as tags from "./operations/tags.ts";
 
 /** The operations of AWS KMS that are offered, by their names. */
 export const operations = byName({
   ...keys,
   ...aliases,
+  ...tags,
   ...policies,
   ...encryption,
   ...dataKeys,
