@@ -3,21 +3,36 @@ import type {
   FrameJob,
   JournalCommit,
   JournalTail,
+  Mac,
+  Material,
   NativeJournal,
   NativeKey,
   NativeToken,
   OpenJob,
   SealJob,
+  Signing,
   TokenInfo,
 } from "./hsm/addon.ts";
 import { Gather } from "./hsm/gather.ts";
 import { addon } from "./hsm/load.ts";
 import { type PinSource, readPin } from "./hsm/pin.ts";
 
-export type { CrewInfo, FrameJob, NativeKey, OpenJob, SealJob, TokenInfo } from "./hsm/addon.ts";
+export type {
+  CrewInfo,
+  FrameJob,
+  Mac,
+  Material,
+  NativeKey,
+  OpenJob,
+  SealJob,
+  Signing,
+  TokenInfo,
+} from "./hsm/addon.ts";
 export type { PinSource } from "./hsm/pin.ts";
 export { findSoftHsm, provisionSoftHsm, type SoftHsmToken, syncSoftHsm } from "./hsm/softhsm.ts";
 
+/** Bytes of the head of a ciphertext, which a key that only signs leaves empty (docs/ciphertext.md). */
+const HEAD = 50;
 /** What a ciphertext is longer than its plaintext (docs/ciphertext.md). */
 export const CIPHERTEXT_OVERHEAD = 86;
 
@@ -76,9 +91,13 @@ export class Hsm {
     return this.#token.openDomain(region, create);
   }
 
-  /** A new backing key: resolves to its blob, wrapped by the domain key and bound to `context`. */
-  generateKey(domain: string, context: Uint8Array): Promise<Uint8Array> {
-    return this.#token.generateKey({ domain, context });
+  /** A new backing key: its blob, wrapped by the domain key and bound to `context`, and its public key (SPKI). */
+  generateKey(options: {
+    domain: string;
+    context: Uint8Array;
+    material: Material;
+  }): Promise<{ blob: Uint8Array; publicKey?: Uint8Array }> {
+    return this.#token.generateKey(options);
   }
 
   key(options: { domain: string; blob: Uint8Array; context: Uint8Array; header: Uint8Array }): NativeKey {
@@ -111,9 +130,39 @@ export class Hsm {
     return this.#token.random(length);
   }
 
+  sign(key: NativeKey, signing: Signing, input: Uint8Array): Promise<Uint8Array> {
+    return this.#token.signWith(key, signing, input);
+  }
+
+  mac(key: NativeKey, mac: Mac): Promise<Uint8Array> {
+    return this.#token.mac(key, mac);
+  }
+
+  /** Names a key that lives on the token, where `createTokenKey` made it. */
+  tokenKey(options: { id: string; header: Uint8Array }): NativeKey {
+    return this.#token.tokenKey(options);
+  }
+
+  createTokenKey(options: { id: string; material: Material }): Promise<{ publicKey?: Uint8Array }> {
+    return this.#token.createTokenKey(options);
+  }
+
+  /** Resolves to whether there was one. */
+  destroyTokenKey(id: string): Promise<boolean> {
+    return this.#token.destroyTokenKey(id);
+  }
+
+  /** The signer whose key pair lives on the token under this label; with `create` it is made when it is missing. */
   async signer(label: string, create: boolean): Promise<Signer> {
-    const { key, publicKey } = await this.#token.tokenKeyPair(label, create);
-    return { publicKey, sign: (digest) => this.#token.sign(key, digest) };
+    if (create) {
+      const material: Material = { type: "ec", curve: "P-256" };
+      await this.#token.createTokenKey({ id: label, material }).catch((error) => {
+        if (error.code !== "KEY_EXISTS") throw error;
+      });
+    }
+    const publicKey = await this.#token.tokenPublicKey(label);
+    const key = this.#token.tokenKey({ id: label, header: new Uint8Array(HEAD) });
+    return { publicKey, sign: (digest) => this.sign(key, { scheme: "ecdsa", hash: "SHA-256" }, digest) };
   }
 
   close(): Promise<void> {

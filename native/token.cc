@@ -9,49 +9,11 @@
 #include "engine/secret.h"
 #include "engine/token.h"
 #include "job.h"
+#include "values.h"
 
 namespace keystead {
 
 namespace {
-
-// What a NativeKey is: a backing key, or the label of a key pair of the token.
-struct NativeKey {
-  std::shared_ptr<const Key> backing;
-  std::string pair;
-};
-
-Napi::Value wrap_key(Napi::Env env, NativeKey key) {
-  return Napi::External<NativeKey>::New(env, new NativeKey(std::move(key)),
-                                        [](Napi::Env, NativeKey* key) { delete key; });
-}
-
-const NativeKey& unwrap_key(const Napi::Value& value) {
-  return *value.As<Napi::External<NativeKey>>().Data();
-}
-
-Bytes bytes_of(const Napi::Value& value) {
-  auto array = value.As<Napi::Uint8Array>();
-  return {array.Data(), array.Data() + array.ElementLength()};
-}
-
-Napi::Value to_uint8_array(Napi::Env env, const Bytes& bytes) {
-  auto array = Napi::Uint8Array::New(env, bytes.size());
-  std::copy(bytes.begin(), bytes.end(), array.Data());
-  return array;
-}
-
-// What a job resolves to when it gives bytes.
-std::shared_ptr<Bytes> job_bytes(Job& job) {
-  auto bytes = std::make_shared<Bytes>();
-  job.result([bytes](Napi::Env env) {
-    Napi::Value value = to_uint8_array(env, *bytes);
-    wipe(bytes->data(), bytes->size());
-    return value;
-  });
-  return bytes;
-}
-
-std::string text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
 std::optional<std::string> optional_text(const Napi::Value& value) {
   if (!value.IsString()) return std::nullopt;
@@ -97,8 +59,7 @@ std::shared_ptr<BatchJob> batch_of(Job& job, const Napi::Object& options, const 
   auto keys = options.Get("keys").As<Napi::Array>();
   batch->keys.reserve(keys.Length());
   for (uint32_t i = 0; i < keys.Length(); i++) {
-    batch->keys.push_back(unwrap_key(keys[i]).backing);
-    if (!batch->keys.back()) throw Napi::TypeError::New(options.Env(), "a key pair seals nothing");
+    batch->keys.push_back(unwrap_key(keys[i]));
   }
   auto input = options.Get("input").As<Napi::Uint8Array>();
   batch->input = job.pin(input);
@@ -178,24 +139,72 @@ void open_domain(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.open_domain(job, text(call[0]), call[1].As<Napi::Boolean>(), made);
 }
 
-void generate_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto options = call[0].As<Napi::Object>();
-  token.generate_key(job, text(options.Get("domain")), bytes_of(options.Get("context")), job_bytes(*job));
+// A header of docs/ciphertext.md.
+const uint8_t* header_of(const Napi::Object& options) {
+  auto header = options.Get("header").As<Napi::Uint8Array>();
+  if (header.ElementLength() != kHeaderSize)
+    throw Napi::RangeError::New(options.Env(), "header is not 50 bytes");
+  return header.Data();
 }
 
 Napi::Value key(Token&, Call call) {
   auto options = call[0].As<Napi::Object>();
-  auto header = options.Get("header").As<Napi::Uint8Array>();
-  if (header.ElementLength() != kHeaderSize)
-    throw Napi::RangeError::New(call.Env(), "header is not 50 bytes");
-  return wrap_key(call.Env(), {Key::make(text(options.Get("domain")), bytes_of(options.Get("blob")),
-                                         bytes_of(options.Get("context")), header.Data()),
-                               {}});
+  return wrap_key(call.Env(), Key::make(text(options.Get("domain")), bytes_of(options.Get("blob")),
+                                        bytes_of(options.Get("context")), header_of(options)));
+}
+
+Napi::Value token_key(Token&, Call call) {
+  auto options = call[0].As<Napi::Object>();
+  return wrap_key(call.Env(), Key::of_token(text(options.Get("id")), header_of(options)));
 }
 
 Napi::Value forget(Token& token, Call call) {
-  token.forget(*unwrap_key(call[0]).backing);
+  token.forget(*unwrap_key(call[0]));
   return call.Env().Undefined();
+}
+
+void generate_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto options = call[0].As<Napi::Object>();
+  auto made = std::make_shared<BackingKey>();
+  job->result([made](Napi::Env env) {
+    auto key = Napi::Object::New(env);
+    key.Set("blob", to_uint8_array(env, made->blob));
+    if (!made->public_key.empty()) key.Set("publicKey", to_uint8_array(env, made->public_key));
+    return key;
+  });
+  token.generate_key(job, text(options.Get("domain")), bytes_of(options.Get("context")),
+                     material_of(options.Get("material")), made);
+}
+
+void create_token_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto options = call[0].As<Napi::Object>();
+  auto public_key = std::make_shared<Bytes>();
+  job->result([public_key](Napi::Env env) {
+    auto made = Napi::Object::New(env);
+    if (!public_key->empty()) made.Set("publicKey", to_uint8_array(env, *public_key));
+    return made;
+  });
+  token.create_token_key(job, text(options.Get("id")), material_of(options.Get("material")), public_key);
+}
+
+void token_public_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  token.token_public_key(job, text(call[0]), job_bytes(*job));
+}
+
+void destroy_token_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto any = std::make_shared<bool>(false);
+  job->result([any](Napi::Env env) { return Napi::Boolean::New(env, *any); });
+  token.destroy_token_key(job, text(call[0]), any);
+}
+
+void sign_with(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  token.sign(job, unwrap_key(call[0]), signing_of(call[1]), bytes_of(call[2]), job_bytes(*job));
+}
+
+void mac(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto options = call[1].As<Napi::Object>();
+  token.mac(job, unwrap_key(call[0]), hash_of(options.Get("hash")), bytes_of(options.Get("message")),
+            job_bytes(*job));
 }
 
 void seal(Token& token, Call call, const std::shared_ptr<Job>& job) {
@@ -214,22 +223,6 @@ void open(Token& token, Call call, const std::shared_ptr<Job>& job) {
 
 void random(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.random(job, call[0].As<Napi::Number>().Uint32Value(), job_bytes(*job));
-}
-
-void token_key_pair(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto public_key = std::make_shared<Bytes>();
-  std::string label = text(call[0]);
-  job->result([public_key, label](Napi::Env env) {
-    auto pair = Napi::Object::New(env);
-    pair.Set("key", wrap_key(env, {nullptr, label}));
-    pair.Set("publicKey", to_uint8_array(env, *public_key));
-    return pair;
-  });
-  token.key_pair(job, label, call[1].As<Napi::Boolean>(), public_key);
-}
-
-void sign(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  token.sign(job, unwrap_key(call[0]).pair, bytes_of(call[1]), job_bytes(*job));
 }
 
 // A function that gives a promise: what it throws before it has started rejects that.
@@ -261,14 +254,18 @@ Napi::Object token_object(Napi::Env env, std::shared_ptr<Holder> holder) {
   };
   now("info", info);
   now("key", key);
+  now("tokenKey", token_key);
   now("forget", forget);
   later("openDomain", open_domain);
   later("generateKey", generate_key);
   later("seal", seal);
   later("open", open);
   later("random", random);
-  later("tokenKeyPair", token_key_pair);
-  later("sign", sign);
+  later("createTokenKey", create_token_key);
+  later("tokenPublicKey", token_public_key);
+  later("destroyTokenKey", destroy_token_key);
+  later("signWith", sign_with);
+  later("mac", mac);
   object.Set("close", async(env, "close", [holder](Call, const std::shared_ptr<Job>& job) {
                run_errand(job, [token = holder->token] { token->close(); });
              }));

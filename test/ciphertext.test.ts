@@ -87,7 +87,8 @@ describe("a ciphertext of the engine", () => {
     try {
       await hsm.openDomain("us-east-1", true);
       const context = bindingContext(belonging);
-      const blob = await hsm.generateKey("us-east-1", context);
+      const material = { type: "secret", bytes: 32 } as const;
+      const { blob } = await hsm.generateKey({ domain: "us-east-1", context, material });
       const header = writeHead({ keyId, materialId });
       const key = hsm.key({ domain: "us-east-1", blob, context, header });
       const pairs = { tenant: "7", é: "ü" };

@@ -10,6 +10,7 @@ const directory = mkdtempSync(join(tmpdir(), "keystead-hsm-"));
 const bytes = (text: string) => new TextEncoder().encode(text);
 const binding = bytes("the context that the blob is bound to");
 const header = (fill: number) => new Uint8Array(50).fill(fill).fill(1, 0, 1);
+const material = { type: "secret", bytes: 32 } as const;
 const noContext = new Uint8Array(4);
 
 let hsm: Hsm;
@@ -23,7 +24,7 @@ afterAll(async () => {
 });
 
 async function newKey(fill: number) {
-  const blob = await hsm.generateKey("us-east-1", binding);
+  const { blob } = await hsm.generateKey({ domain: "us-east-1", context: binding, material });
   return hsm.key({ domain: "us-east-1", blob, context: binding, header: header(fill) });
 }
 
@@ -71,7 +72,7 @@ describe("sealing", () => {
 
   test("a key that is damaged fails alone", async () => {
     const good = await newKey(6);
-    const blob = await hsm.generateKey("us-east-1", binding);
+    const { blob } = await hsm.generateKey({ domain: "us-east-1", context: binding, material });
     const bad = hsm.key({ domain: "us-east-1", blob, context: bytes("another"), header: header(7) });
     const [first, second] = await Promise.allSettled([
       hsm.seal(good, bytes("a"), noContext),

@@ -97,8 +97,32 @@ export interface TokenInfo extends TokenDescription {
   available: boolean;
 }
 
-/** A backing key, or a key pair of the token: usable, never readable. */
+/** A backing key, or a key that lives on the token: usable, never readable. */
 export type NativeKey = { readonly __nativeKey: unique symbol };
+
+/** What a key is made of. */
+export type Material =
+  /** A generic secret: 32 bytes for sealing; 28, 32, 48 or 64 for HMAC. */
+  | { type: "secret"; bytes: number }
+  /** With the public exponent 65537. */
+  | { type: "rsa"; bits: 2048 | 3072 | 4096 }
+  | { type: "ec"; curve: "P-256" | "P-384" | "P-521" | "secp256k1" }
+  | { type: "ed25519" }
+  | { type: "ml-dsa"; parameterSet: 44 | 65 | 87 };
+
+/**
+ * How a signature is made. With a `hash`, what is signed is a digest by it, which is also MGF1's and as long as the salt
+ * of PSS; ECDSA's signatures are DER. Of the others `ed25519` and `ml-dsa` sign messages (with an empty context),
+ * `ed25519ph` the SHA-512 of one (RFC 8032, section 5.1), `ml-dsa-mu` mu (64 bytes; FIPS 204, section 6.2).
+ */
+export type Signing =
+  | { scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa"; hash: "SHA-256" | "SHA-384" | "SHA-512" }
+  | { scheme: "ed25519" | "ed25519ph" | "ml-dsa" | "ml-dsa-mu" };
+
+export interface Mac {
+  hash: "SHA-224" | "SHA-256" | "SHA-384" | "SHA-512";
+  message: Uint8Array;
+}
 
 export interface NativeToken {
   info(): TokenInfo;
@@ -109,10 +133,15 @@ export interface NativeToken {
    */
   openDomain(name: string, create: boolean): Promise<boolean>;
   /**
-   * Generates a 256-bit generic secret as a session object, wraps it under the domain key, destroys the
-   * session object, and resolves to the key blob: everything that is stored of it. `context` is bound to it.
+   * Generates a key as a session object, wraps it under the domain key, destroys the session object, and resolves to the
+   * key blob, which is everything that is stored of it, and the public key (SPKI, DER) of what has one. `context` is
+   * bound to the blob. Rejects with `EngineError` MECHANISM_MISSING when the token cannot make it.
    */
-  generateKey(options: { domain: string; context: Uint8Array }): Promise<Uint8Array>;
+  generateKey(options: {
+    domain: string;
+    context: Uint8Array;
+    material: Material;
+  }): Promise<{ blob: Uint8Array; publicKey?: Uint8Array }>;
   /**
    * Names a backing key for later use; does not touch the token. The handle is made on first use and kept in
    * an LRU cache; a blob whose binding does not match `context` makes that use reject with `EngineError`
@@ -128,12 +157,23 @@ export interface NativeToken {
   /** Random bytes: the token's generator XOR the host's. */
   random(length: number): Promise<Uint8Array>;
   /**
-   * Finds, or with `create` makes, an EC P-256 key pair that stays on the token (private, sensitive, not
-   * extractable), by label. Resolves to the key and its public key as SPKI DER.
+   * Names a key that lives on the token, by its CKA_LABEL and CKA_ID; does not touch the token. Used like a backing key.
+   * Uses reject with `EngineError` KEY_NOT_FOUND or KEY_AMBIGUOUS.
    */
-  tokenKeyPair(label: string, create: boolean): Promise<{ key: NativeKey; publicKey: Uint8Array }>;
-  /** ECDSA over a digest; the signature is DER. */
-  sign(key: NativeKey, digest: Uint8Array): Promise<Uint8Array>;
+  tokenKey(options: { id: string; header: Uint8Array }): NativeKey;
+  /**
+   * Makes one: a token object, private, sensitive, not extractable, not modifiable. Resolves to its public key (SPKI, DER), if it
+   * has one. Rejects with `EngineError` KEY_EXISTS, or MECHANISM_MISSING when the token cannot make it.
+   */
+  createTokenKey(options: { id: string; material: Material }): Promise<{ publicKey?: Uint8Array }>;
+  /** The public key of a pair that lives on the token, SPKI. Rejects with `EngineError` KEY_NOT_FOUND. */
+  tokenPublicKey(id: string): Promise<Uint8Array>;
+  /** Destroys one, both halves of a pair; resolves to whether there was any. */
+  destroyTokenKey(id: string): Promise<boolean>;
+  /** Rejects with `EngineError` MECHANISM_MISSING when neither the token nor the engine can sign so. */
+  signWith(key: NativeKey, signing: Signing, input: Uint8Array): Promise<Uint8Array>;
+  /** HMAC, as long as the hash. */
+  mac(key: NativeKey, mac: Mac): Promise<Uint8Array>;
   /** Destroys all handles, drains and closes the sessions and lets go of the module. */
   close(): Promise<void>;
 }

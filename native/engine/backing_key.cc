@@ -3,27 +3,11 @@
 #include <cstring>
 
 #include "engine/error.h"
+#include "engine/key_object.h"
 
 namespace keystead {
 
 namespace {
-
-Attributes backing_key_attributes() {
-  Attributes attributes;
-  attributes.number(CKA_CLASS, CKO_SECRET_KEY)
-      .number(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
-      .flag(CKA_TOKEN, false)
-      .flag(CKA_PRIVATE, true)
-      .flag(CKA_SENSITIVE, true)
-      .flag(CKA_SIGN, true)
-      .flag(CKA_VERIFY, false)
-      .flag(CKA_ENCRYPT, false)
-      .flag(CKA_DECRYPT, false)
-      .flag(CKA_WRAP, false)
-      .flag(CKA_UNWRAP, false)
-      .flag(CKA_DERIVE, false);
-  return attributes;
-}
 
 // A token that gave less would leave the rest of the key zero.
 void hmac(const Session& session, CK_OBJECT_HANDLE key, const uint8_t* message, size_t size,
@@ -49,17 +33,15 @@ bool equal_in_constant_time(const Bytes& a, const Bytes& b) {
 
 }  // namespace
 
-Bytes generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
-                           const Bytes& context) {
-  // Extractable for as long as it takes to wrap it, and then gone.
-  Attributes attributes = backing_key_attributes();
-  attributes.number(CKA_VALUE_LEN, 32).flag(CKA_EXTRACTABLE, true);
-  Temporary key(session, session.generate(CKM_GENERIC_SECRET_KEY_GEN, attributes));
-  Bytes blob = unbound_blob(domain.generation, session.wrap(key_wrap, domain.wrapping, key));
+BackingKey generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                                const Bytes& context, const Material& material) {
+  GeneratedKey made = generate_extractable(session, material);
+  Temporary key(session, made.handle);
+  Bytes blob = unbound_blob(material, domain.generation, session.wrap(key_wrap, domain.wrapping, key));
   key.destroy();
   Bytes binding = binding_of(session, domain, blob.data(), blob.size(), context);
   blob.insert(blob.end(), binding.begin(), binding.end());
-  return blob;
+  return {std::move(blob), std::move(made.public_key)};
 }
 
 CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
@@ -76,9 +58,9 @@ CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain
     throw EngineError("BINDING_MISMATCH",
                       "the key blob is not bound to this key: it was changed or belongs to another");
   }
-  Attributes attributes = backing_key_attributes();
-  // SoftHSM takes attributes in turn, and none after this one.
-  attributes.flag(CKA_EXTRACTABLE, false).flag(CKA_MODIFIABLE, false);
+  Attributes attributes = key_attributes(blob.material.type);
+  // SoftHSM takes attributes in turn, and none after CKA_MODIFIABLE.
+  attributes.flag(CKA_TOKEN, false).flag(CKA_EXTRACTABLE, false).flag(CKA_MODIFIABLE, false);
   return session.unwrap(key_wrap, domain.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes);
 }
 

@@ -1,4 +1,4 @@
-// Backing keys: 256-bit generic secrets that are made in the token and leave it only wrapped and bound.
+// Backing keys: made in the token, leaving it only wrapped and bound.
 #pragma once
 
 #include "engine/domain.h"
@@ -9,13 +9,18 @@
 
 namespace keystead {
 
-// A new key's blob. Its session object is destroyed before this returns.
-Bytes generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
-                           const Bytes& context);
+struct BackingKey {
+  Bytes blob;
+  Bytes public_key;  // SPKI, DER; empty for secrets
+};
 
-// A session object: sensitive, not extractable, for C_Sign only. Throws EngineError BINDING_MISMATCH when the
-// blob is not bound to the key's context, DOMAIN_GENERATION when another generation of the domain key wraps
-// it.
+// A new key. Its session object is destroyed before this returns.
+BackingKey generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                                const Bytes& context, const Material& material);
+
+// A session object: sensitive, not extractable, for what its kind is for. Throws EngineError BINDING_MISMATCH
+// when the blob is not bound to the key's context, DOMAIN_GENERATION when another generation of the domain
+// key wraps it.
 CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
                                     const Key& key);
 

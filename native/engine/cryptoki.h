@@ -49,6 +49,7 @@ constexpr CK_OBJECT_CLASS CKO_PUBLIC_KEY = 2;
 constexpr CK_OBJECT_CLASS CKO_PRIVATE_KEY = 3;
 constexpr CK_OBJECT_CLASS CKO_SECRET_KEY = 4;
 
+constexpr CK_KEY_TYPE CKK_RSA = 0x0;
 constexpr CK_KEY_TYPE CKK_EC = 0x3;
 constexpr CK_KEY_TYPE CKK_GENERIC_SECRET = 0x10;
 constexpr CK_KEY_TYPE CKK_AES = 0x1f;
@@ -68,11 +69,21 @@ constexpr CK_ATTRIBUTE_TYPE CKA_UNWRAP = 0x107;
 constexpr CK_ATTRIBUTE_TYPE CKA_SIGN = 0x108;
 constexpr CK_ATTRIBUTE_TYPE CKA_VERIFY = 0x10a;
 constexpr CK_ATTRIBUTE_TYPE CKA_DERIVE = 0x10c;
+constexpr CK_ATTRIBUTE_TYPE CKA_MODULUS = 0x120;
+constexpr CK_ATTRIBUTE_TYPE CKA_MODULUS_BITS = 0x121;
+constexpr CK_ATTRIBUTE_TYPE CKA_PUBLIC_EXPONENT = 0x122;
 constexpr CK_ATTRIBUTE_TYPE CKA_VALUE_LEN = 0x161;
 constexpr CK_ATTRIBUTE_TYPE CKA_EXTRACTABLE = 0x162;
 constexpr CK_ATTRIBUTE_TYPE CKA_MODIFIABLE = 0x170;
 constexpr CK_ATTRIBUTE_TYPE CKA_EC_PARAMS = 0x180;
 constexpr CK_ATTRIBUTE_TYPE CKA_EC_POINT = 0x181;
+
+constexpr CK_ULONG CKG_MGF1_SHA1 = 0x1;
+constexpr CK_ULONG CKG_MGF1_SHA256 = 0x2;
+constexpr CK_ULONG CKG_MGF1_SHA384 = 0x3;
+constexpr CK_ULONG CKG_MGF1_SHA512 = 0x4;
+constexpr CK_ULONG CKZ_DATA_SPECIFIED = 0x1;
+constexpr CK_ULONG CKD_NULL = 0x1;
 
 struct CK_VERSION {
   CK_BYTE major;
@@ -125,6 +136,28 @@ struct CK_MECHANISM {
   CK_MECHANISM_TYPE mechanism;
   void* pParameter;
   CK_ULONG ulParameterLen;
+};
+
+struct CK_RSA_PKCS_PSS_PARAMS {
+  CK_MECHANISM_TYPE hashAlg;
+  CK_ULONG mgf;
+  CK_ULONG sLen;
+};
+
+struct CK_RSA_PKCS_OAEP_PARAMS {
+  CK_MECHANISM_TYPE hashAlg;
+  CK_ULONG mgf;
+  CK_ULONG source;
+  void* pSourceData;
+  CK_ULONG ulSourceDataLen;
+};
+
+struct CK_ECDH1_DERIVE_PARAMS {
+  CK_ULONG kdf;
+  CK_ULONG ulSharedDataLen;
+  CK_BYTE* pSharedData;
+  CK_ULONG ulPublicDataLen;
+  CK_BYTE* pPublicData;
 };
 
 struct CK_MECHANISM_INFO {
@@ -180,7 +213,11 @@ struct CK_FUNCTION_LIST {
   (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG limit, CK_ULONG* count);
   CK_RV (*C_FindObjectsFinal)(CK_SESSION_HANDLE session);
   Unused C_EncryptInit, C_Encrypt, C_EncryptUpdate, C_EncryptFinal;
-  Unused C_DecryptInit, C_Decrypt, C_DecryptUpdate, C_DecryptFinal;
+  CK_RV (*C_DecryptInit)(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
+  CK_RV(*C_Decrypt)
+  (CK_SESSION_HANDLE session, const CK_BYTE* data, CK_ULONG size, CK_BYTE* plaintext,
+   CK_ULONG* plaintext_size);
+  Unused C_DecryptUpdate, C_DecryptFinal;
   Unused C_DigestInit, C_Digest, C_DigestUpdate, C_DigestKey, C_DigestFinal;
   CK_RV (*C_SignInit)(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key);
   CK_RV(*C_Sign)
@@ -202,7 +239,10 @@ struct CK_FUNCTION_LIST {
   CK_RV(*C_UnwrapKey)
   (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE unwrapping, const CK_BYTE* wrapped,
    CK_ULONG size, CK_ATTRIBUTE* key, CK_ULONG count, CK_OBJECT_HANDLE* handle);
-  Unused C_DeriveKey, C_SeedRandom;
+  CK_RV(*C_DeriveKey)
+  (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE* key,
+   CK_ULONG count, CK_OBJECT_HANDLE* handle);
+  Unused C_SeedRandom;
   CK_RV (*C_GenerateRandom)(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size);
   Unused C_GetFunctionStatus, C_CancelFunction, C_WaitForSlotEvent;
 };

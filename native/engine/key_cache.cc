@@ -37,7 +37,11 @@ KeyCache::Use KeyCache::use(const Session& session, const std::shared_ptr<const 
     }
   }
   misses_++;
-  entries_.push_front({.key = key, .owner = session.number(), .generation = session.generation(), .uses = 1});
+  entries_.push_front({.key = key,
+                       .owner = session.number(),
+                       .generation = session.generation(),
+                       .uses = 1,
+                       .alive = !key->on_token()});
   Place place = entries_.begin();
   places_.emplace(key.get(), place);
   lock.unlock();

@@ -1,4 +1,5 @@
-// The handles of backing keys that are on the token at the moment: a bounded LRU cache of session objects.
+// The handles of the keys in use: a bounded LRU cache of session objects, and of token objects, which it
+// never destroys.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "engine/error.h"
 #include "engine/key.h"
 #include "engine/session.h"
 
@@ -30,7 +32,7 @@ class KeyCache {
     size_t uses = 0;
     bool made = false;
     bool listed = true;  // found by later users; else destroyed after the last use
-    bool alive = true;   // else the token has lost it: nothing to destroy
+    bool alive = true;   // ours to destroy: not when the token has lost it, nor what lives on the token
   };
   using Place = std::list<Entry>::iterator;
 
@@ -57,6 +59,19 @@ class KeyCache {
   // Makes the handle when there is none; of several that want it at once, one makes it. Throws what `make`
   // throws.
   Use use(const Session& session, const std::shared_ptr<const Key>& key);
+
+  // `work(handle)` in a use of the handle. A handle that the token does not know is made anew by the next
+  // use.
+  template <class Work>
+  auto with(const Session& session, const std::shared_ptr<const Key>& key, Work work) {
+    Use handle = use(session, key);
+    try {
+      return work(handle.handle());
+    } catch (const Pkcs11Error& e) {
+      if (fault_of(e.rv()) == Fault::kHandle) handle.lost();
+      throw;
+    }
+  }
 
   // Any thread, never waits for the token: later uses make the handle anew. True when the old one is left for
   // sweep().

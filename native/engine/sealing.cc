@@ -70,13 +70,7 @@ class Walk {
 
 Secret<32> derived(const Session& session, KeyCache& cache, const std::shared_ptr<const Key>& key,
                    const uint8_t* nonce) {
-  auto use = cache.use(session, key);
-  try {
-    return derive(session, use.handle(), nonce);
-  } catch (const Pkcs11Error& e) {
-    if (fault_of(e.rv()) == Fault::kHandle) use.lost();
-    throw;
-  }
+  return cache.with(session, key, [&](CK_OBJECT_HANDLE handle) { return derive(session, handle, nonce); });
 }
 
 // Runs `work` over the plan's items here when it is little, else on the crew, which then runs `finish` and

@@ -74,40 +74,36 @@ CK_OBJECT_HANDLE Session::create(const Attributes& object) const {
   return handle;
 }
 
-CK_OBJECT_HANDLE Session::generate(CK_MECHANISM_TYPE type, const Attributes& key) const {
-  CK_MECHANISM mechanism{type, nullptr, 0};
+CK_OBJECT_HANDLE Session::generate(Mechanism mechanism, const Attributes& key) const {
   CK_OBJECT_HANDLE handle;
-  check("C_GenerateKey", functions().C_GenerateKey(handle_, &mechanism, key.data(), key.size(), &handle));
+  check("C_GenerateKey", functions().C_GenerateKey(handle_, &mechanism.raw, key.data(), key.size(), &handle));
   return handle;
 }
 
-Session::KeyPair Session::generate_pair(CK_MECHANISM_TYPE type, const Attributes& public_key,
+Session::KeyPair Session::generate_pair(Mechanism mechanism, const Attributes& public_key,
                                         const Attributes& private_key) const {
-  CK_MECHANISM mechanism{type, nullptr, 0};
   KeyPair pair;
   check("C_GenerateKeyPair",
-        functions().C_GenerateKeyPair(handle_, &mechanism, public_key.data(), public_key.size(),
+        functions().C_GenerateKeyPair(handle_, &mechanism.raw, public_key.data(), public_key.size(),
                                       private_key.data(), private_key.size(), &pair.public_key,
                                       &pair.private_key));
   return pair;
 }
 
-Bytes Session::wrap(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) const {
-  CK_MECHANISM mechanism{type, nullptr, 0};
+Bytes Session::wrap(Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) const {
   CK_ULONG size = 0;
-  check("C_WrapKey", functions().C_WrapKey(handle_, &mechanism, wrapping, key, nullptr, &size));
+  check("C_WrapKey", functions().C_WrapKey(handle_, &mechanism.raw, wrapping, key, nullptr, &size));
   Bytes wrapped(size);
   check("C_WrapKey",
-        functions().C_WrapKey(handle_, &mechanism, wrapping, key, bytes_of(wrapped.data()), &size));
+        functions().C_WrapKey(handle_, &mechanism.raw, wrapping, key, bytes_of(wrapped.data()), &size));
   wrapped.resize(size);
   return wrapped;
 }
 
-CK_OBJECT_HANDLE Session::unwrap(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE unwrapping, const uint8_t* wrapped,
+CK_OBJECT_HANDLE Session::unwrap(Mechanism mechanism, CK_OBJECT_HANDLE unwrapping, const uint8_t* wrapped,
                                  size_t size, const Attributes& key) const {
-  CK_MECHANISM mechanism{type, nullptr, 0};
   CK_OBJECT_HANDLE handle;
-  check("C_UnwrapKey", functions().C_UnwrapKey(handle_, &mechanism, unwrapping, wrapped, size, key.data(),
+  check("C_UnwrapKey", functions().C_UnwrapKey(handle_, &mechanism.raw, unwrapping, wrapped, size, key.data(),
                                                key.size(), &handle));
   return handle;
 }
@@ -116,13 +112,29 @@ void Session::destroy(CK_OBJECT_HANDLE object) const {
   check("C_DestroyObject", functions().C_DestroyObject(handle_, object));
 }
 
-size_t Session::sign(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, const uint8_t* data, size_t size,
+size_t Session::sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const uint8_t* data, size_t size,
                      uint8_t* signature, size_t capacity) const {
-  CK_MECHANISM mechanism{type, nullptr, 0};
   CK_ULONG written = capacity;
-  check("C_SignInit", functions().C_SignInit(handle_, &mechanism, key));
-  check("C_Sign", functions().C_Sign(handle_, data, size, bytes_of(signature), &written));
+  check("C_SignInit", functions().C_SignInit(handle_, &mechanism.raw, key));
+  // SoftHSM takes no null, not even for an empty message.
+  static const uint8_t kEmpty[1] = {};
+  check("C_Sign", functions().C_Sign(handle_, size ? data : kEmpty, size, bytes_of(signature), &written));
   return written;
+}
+
+size_t Session::decrypt(Mechanism mechanism, CK_OBJECT_HANDLE key, const uint8_t* data, size_t size,
+                        uint8_t* plaintext, size_t capacity) const {
+  CK_ULONG written = capacity;
+  check("C_DecryptInit", functions().C_DecryptInit(handle_, &mechanism.raw, key));
+  check("C_Decrypt", functions().C_Decrypt(handle_, data, size, bytes_of(plaintext), &written));
+  return written;
+}
+
+CK_OBJECT_HANDLE Session::derive(Mechanism mechanism, CK_OBJECT_HANDLE base, const Attributes& key) const {
+  CK_OBJECT_HANDLE handle;
+  check("C_DeriveKey",
+        functions().C_DeriveKey(handle_, &mechanism.raw, base, key.data(), key.size(), &handle));
+  return handle;
 }
 
 void Session::random(uint8_t* out, size_t size) const {

@@ -16,6 +16,14 @@ namespace keystead {
 
 using Bytes = std::vector<uint8_t>;
 
+// A mechanism with its parameter, which must outlive the call.
+struct Mechanism {
+  Mechanism(CK_MECHANISM_TYPE type) : raw{type, nullptr, 0} {}  // NOLINT: a type alone is one
+  template <class Parameter>
+  Mechanism(CK_MECHANISM_TYPE type, Parameter& parameter) : raw{type, &parameter, sizeof parameter} {}
+  CK_MECHANISM raw;
+};
+
 class Session {
  public:
   Session(Module& module, CK_SLOT_ID slot);
@@ -35,20 +43,24 @@ class Session {
   std::vector<CK_OBJECT_HANDLE> find(const Attributes& pattern) const;
   Bytes attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const;
   CK_OBJECT_HANDLE create(const Attributes& object) const;
-  CK_OBJECT_HANDLE generate(CK_MECHANISM_TYPE mechanism, const Attributes& key) const;
+  CK_OBJECT_HANDLE generate(Mechanism mechanism, const Attributes& key) const;
   struct KeyPair {
     CK_OBJECT_HANDLE public_key;
     CK_OBJECT_HANDLE private_key;
   };
-  KeyPair generate_pair(CK_MECHANISM_TYPE mechanism, const Attributes& public_key,
+  KeyPair generate_pair(Mechanism mechanism, const Attributes& public_key,
                         const Attributes& private_key) const;
-  Bytes wrap(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) const;
-  CK_OBJECT_HANDLE unwrap(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE unwrapping, const uint8_t* wrapped,
+  Bytes wrap(Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) const;
+  CK_OBJECT_HANDLE unwrap(Mechanism mechanism, CK_OBJECT_HANDLE unwrapping, const uint8_t* wrapped,
                           size_t size, const Attributes& key) const;
   void destroy(CK_OBJECT_HANDLE object) const;
   // Writes at most `capacity` bytes of signature and returns their number.
-  size_t sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, const uint8_t* data, size_t size,
-              uint8_t* signature, size_t capacity) const;
+  size_t sign(Mechanism mechanism, CK_OBJECT_HANDLE key, const uint8_t* data, size_t size, uint8_t* signature,
+              size_t capacity) const;
+  // The same of a plaintext.
+  size_t decrypt(Mechanism mechanism, CK_OBJECT_HANDLE key, const uint8_t* data, size_t size,
+                 uint8_t* plaintext, size_t capacity) const;
+  CK_OBJECT_HANDLE derive(Mechanism mechanism, CK_OBJECT_HANDLE base, const Attributes& key) const;
   void random(uint8_t* out, size_t size) const;
 
  private:
@@ -71,6 +83,8 @@ class Temporary {
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   operator CK_OBJECT_HANDLE() const { return handle_; }
+  // Leaves it to whoever asked.
+  CK_OBJECT_HANDLE keep() { return std::exchange(handle_, 0); }
   // Destroys it now, and throws when the token does not.
   void destroy() { session_.destroy(std::exchange(handle_, 0)); }
 

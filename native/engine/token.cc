@@ -6,8 +6,11 @@
 #include "engine/backing_key.h"
 #include "engine/crew.h"
 #include "engine/error.h"
+#include "engine/key_object.h"
 #include "engine/key_wrap.h"
 #include "engine/sealing.h"
+#include "engine/signature.h"
+#include "engine/token_key.h"
 #include "engine/trial.h"
 
 namespace keystead {
@@ -17,6 +20,10 @@ namespace {
 constexpr size_t kMostLanes = 16;
 constexpr unsigned kVagueInARow = 3;
 constexpr int kGrace = 6;  // this part of the deadline is added before a call counts as hung
+
+Kind kind_of(const Material& material) {
+  return material.type == KeyType::kSecret ? Kind::kSymmetric : Kind::kAsymmetric;
+}
 
 EngineError unavailable(const Module& module) {
   return {"TOKEN_UNAVAILABLE", module.path() + " has lost its token; connecting again"};
@@ -38,7 +45,7 @@ Token::Token(std::shared_ptr<Module> module, const TokenOptions& options, std::u
       deadline_(options.deadline),
       login_(std::move(pin)),
       cache_(std::max<size_t>(1, options.handles),
-             [this](const Session& session, const Key& key) { return unwrap(session, key); }) {}
+             [this](const Session& session, const Key& key) { return make_handle(session, key); }) {}
 
 Token::~Token() { module_.part(this); }
 
@@ -249,7 +256,8 @@ void Token::close() {
   share_.reset();
 }
 
-CK_OBJECT_HANDLE Token::unwrap(const Session& session, const Key& key) {
+CK_OBJECT_HANDLE Token::make_handle(const Session& session, const Key& key) {
+  if (key.on_token()) return find_token_key(session, key.id);
   return unwrap_backing_key(session, domains_.get(session, key.domain), key_wrap_, key);
 }
 
@@ -262,10 +270,11 @@ void Token::open_domain(std::shared_ptr<Caller> caller, std::string name, bool c
   });
 }
 
-void Token::generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context,
-                         std::shared_ptr<Bytes> blob) {
-  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
-    *blob = generate_backing_key(session, domains_.get(session, domain), key_wrap_, context);
+void Token::generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context, Material material,
+                         std::shared_ptr<BackingKey> made) {
+  require_generator(can_, material);
+  submit(kind_of(material), std::move(caller), [=, this](const Session& session) {
+    *made = generate_backing_key(session, domains_.get(session, domain), key_wrap_, context, material);
     return true;
   });
 }
@@ -290,42 +299,47 @@ void Token::random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<
   });
 }
 
-void Token::key_pair(std::shared_ptr<Caller> caller, std::string label, bool create,
-                     std::shared_ptr<Bytes> public_key) {
+void Token::sign(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Signing signing, Bytes input,
+                 std::shared_ptr<Bytes> signature) {
+  require_signing(can_, signing);
   submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
-    KeyPair pair = open_key_pair(session, label, create);
-    *public_key = std::move(pair.public_key);
-    std::lock_guard lock(mutex_);
-    pairs_[label] = {pair.private_key, session.generation()};
+    *signature = cache_.with(
+        session, key, [&](CK_OBJECT_HANDLE handle) { return sign_with(session, handle, signing, input); });
     return true;
   });
 }
 
-CK_OBJECT_HANDLE Token::private_key(const Session& session, const std::string& label) {
-  {
-    std::lock_guard lock(mutex_);
-    auto known = pairs_.find(label);
-    if (known != pairs_.end() && known->second.generation == session.generation())
-      return known->second.private_key;
-  }
-  CK_OBJECT_HANDLE handle = open_key_pair(session, label, false).private_key;
-  std::lock_guard lock(mutex_);
-  pairs_[label] = {handle, session.generation()};
-  return handle;
+void Token::mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,
+                std::shared_ptr<Bytes> mac) {
+  require_mac(can_, hash);
+  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
+    *mac = cache_.with(
+        session, key, [&](CK_OBJECT_HANDLE handle) { return keystead::mac(session, handle, hash, message); });
+    return true;
+  });
 }
 
-void Token::sign(std::shared_ptr<Caller> caller, std::string label, Bytes digest,
-                 std::shared_ptr<Bytes> signature) {
-  submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
-    try {
-      *signature = sign_digest(session, private_key(session, label), digest);
-    } catch (const Pkcs11Error& e) {
-      if (fault_of(e.rv()) == Fault::kHandle) {
-        std::lock_guard lock(mutex_);
-        pairs_.erase(label);
-      }
-      throw;
-    }
+void Token::create_token_key(std::shared_ptr<Caller> caller, std::string id, Material material,
+                             std::shared_ptr<Bytes> public_key) {
+  require_generator(can_, material);
+  submit(kind_of(material), std::move(caller), [=](const Session& session) {
+    *public_key = keystead::create_token_key(session, id, material);
+    return true;
+  });
+}
+
+void Token::token_public_key(std::shared_ptr<Caller> caller, std::string id,
+                             std::shared_ptr<Bytes> public_key) {
+  submit(Kind::kAsymmetric, std::move(caller), [=](const Session& session) {
+    *public_key = keystead::token_public_key(session, id);
+    return true;
+  });
+}
+
+void Token::destroy_token_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<bool> any) {
+  submit(Kind::kSymmetric, std::move(caller), [=](const Session& session) {
+    // An earlier try may have destroyed some of it and then failed.
+    *any = keystead::destroy_token_key(session, id) || *any;
     return true;
   });
 }

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/backing_key.h"
 #include "engine/batch_job.h"
 #include "engine/capabilities.h"
 #include "engine/domain.h"
 #include "engine/error.h"
 #include "engine/key_cache.h"
-#include "engine/key_pair.h"
 #include "engine/lane.h"
 #include "engine/login.h"
 #include "engine/module.h"
@@ -39,15 +39,19 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   // All of these return at once, and answer the caller from a thread of the engine. Values are in place
   // before that.
   void open_domain(std::shared_ptr<Caller> caller, std::string name, bool create, std::shared_ptr<bool> made);
-  void generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context,
-                    std::shared_ptr<Bytes> blob);
+  void generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context, Material material,
+                    std::shared_ptr<BackingKey> made);
   void seal(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job);
   void open_batch(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job, std::shared_ptr<Bytes> ok);
   void random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<Bytes> bytes);
-  void key_pair(std::shared_ptr<Caller> caller, std::string label, bool create,
-                std::shared_ptr<Bytes> public_key);
-  void sign(std::shared_ptr<Caller> caller, std::string label, Bytes digest,
+  void sign(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Signing signing, Bytes input,
             std::shared_ptr<Bytes> signature);
+  void mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,
+           std::shared_ptr<Bytes> mac);
+  void create_token_key(std::shared_ptr<Caller> caller, std::string id, Material material,
+                        std::shared_ptr<Bytes> public_key);
+  void token_public_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<Bytes> public_key);
+  void destroy_token_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<bool> any);
   void forget(const Key& key);
 
   // Lets what was asked for finish, closes the sessions (which destroys the handles), lets go of the module.
@@ -77,8 +81,7 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   enum class Remedy { kReport, kTryAgain, kWaitForModule };
   Remedy remedy(const Pkcs11Error& error, std::optional<Session>& session, Task& task);
   void expire(const std::shared_ptr<Task>& task);
-  CK_OBJECT_HANDLE unwrap(const Session& session, const Key& key);
-  CK_OBJECT_HANDLE private_key(const Session& session, const std::string& label);
+  CK_OBJECT_HANDLE make_handle(const Session& session, const Key& key);
 
   Module& module_;
   std::shared_ptr<Module> share_;  // let go of by close()
@@ -101,11 +104,6 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   std::condition_variable ended_;
   size_t serving_ = 0;
   std::exception_ptr broken_;  // set when the token came back but the login did not
-  struct Pair {
-    CK_OBJECT_HANDLE private_key;
-    unsigned generation;
-  };
-  std::map<std::string, Pair> pairs_;
 };
 
 }  // namespace keystead

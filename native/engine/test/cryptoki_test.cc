@@ -21,6 +21,7 @@ namespace keystead {
   X(CKO_PUBLIC_KEY)           \
   X(CKO_PRIVATE_KEY)          \
   X(CKO_SECRET_KEY)           \
+  X(CKK_RSA)                  \
   X(CKK_EC)                   \
   X(CKK_GENERIC_SECRET)       \
   X(CKK_AES)                  \
@@ -39,11 +40,20 @@ namespace keystead {
   X(CKA_SIGN)                 \
   X(CKA_VERIFY)               \
   X(CKA_DERIVE)               \
+  X(CKA_MODULUS)              \
+  X(CKA_MODULUS_BITS)         \
+  X(CKA_PUBLIC_EXPONENT)      \
   X(CKA_VALUE_LEN)            \
   X(CKA_EXTRACTABLE)          \
   X(CKA_MODIFIABLE)           \
   X(CKA_EC_PARAMS)            \
   X(CKA_EC_POINT)             \
+  X(CKG_MGF1_SHA1)            \
+  X(CKG_MGF1_SHA256)          \
+  X(CKG_MGF1_SHA384)          \
+  X(CKG_MGF1_SHA512)          \
+  X(CKZ_DATA_SPECIFIED)       \
+  X(CKD_NULL)                 \
   X(CK_TRUE)                  \
   X(CK_FALSE)                 \
   X(CK_UNAVAILABLE_INFORMATION)
@@ -78,6 +88,11 @@ COMPARE_PLACE(CK_SESSION_INFO, state)
 COMPARE_SIZE(CK_ATTRIBUTE)
 COMPARE_PLACE(CK_ATTRIBUTE, ulValueLen)
 COMPARE_SIZE(CK_MECHANISM)
+COMPARE_SIZE(CK_RSA_PKCS_PSS_PARAMS)
+COMPARE_SIZE(CK_RSA_PKCS_OAEP_PARAMS)
+COMPARE_PLACE(CK_RSA_PKCS_OAEP_PARAMS, pSourceData)
+COMPARE_SIZE(CK_ECDH1_DERIVE_PARAMS)
+COMPARE_PLACE(CK_ECDH1_DERIVE_PARAMS, pPublicData)
 COMPARE_SIZE(CK_MECHANISM_INFO)
 COMPARE_PLACE(CK_MECHANISM_INFO, flags)
 COMPARE_SIZE(CK_C_INITIALIZE_ARGS)
@@ -88,9 +103,11 @@ COMPARE_PLACE(CK_FUNCTION_LIST, C_OpenSession)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_Login)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_DestroyObject)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_FindObjectsFinal)
+COMPARE_PLACE(CK_FUNCTION_LIST, C_Decrypt)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_Sign)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_GenerateKey)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_UnwrapKey)
+COMPARE_PLACE(CK_FUNCTION_LIST, C_DeriveKey)
 COMPARE_PLACE(CK_FUNCTION_LIST, C_GenerateRandom)
 }  // namespace keystead
 #else

@@ -96,12 +96,25 @@ class Opened {
     await([&](auto waiter) { token_->random(waiter, size, bytes); });
     return *bytes;
   }
-  std::shared_ptr<const Key> new_key(uint8_t number = 0) {
+  BackingKey generate(const Bytes& context, const Material& material) {
+    auto made = std::make_shared<BackingKey>();
+    await([&](auto waiter) { token_->generate_key(waiter, "d", context, material, made); });
+    return *made;
+  }
+  std::shared_ptr<const Key> new_key(uint8_t number = 0, const Material& material = {KeyType::kSecret, 32}) {
     Bytes context{'k', number};
-    auto blob = std::make_shared<Bytes>();
-    await([&](auto waiter) { token_->generate_key(waiter, "d", context, blob); });
     uint8_t header[kHeaderSize] = {1, 0, number};
-    return Key::make("d", *blob, context, header);
+    return Key::make("d", generate(context, material).blob, context, header);
+  }
+  Bytes sign(const std::shared_ptr<const Key>& key, const Signing& signing, const Bytes& input) {
+    auto signature = std::make_shared<Bytes>();
+    await([&](auto waiter) { token_->sign(waiter, key, signing, input, signature); });
+    return *signature;
+  }
+  Bytes mac(const std::shared_ptr<const Key>& key, Hash hash, const Bytes& message) {
+    auto mac = std::make_shared<Bytes>();
+    await([&](auto waiter) { token_->mac(waiter, key, hash, message, mac); });
+    return *mac;
   }
   // One item without a context.
   Bytes seal(const std::shared_ptr<const Key>& key, Bytes plaintext) {

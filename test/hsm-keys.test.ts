@@ -1,0 +1,233 @@
+import { constants, createHash, createPublicKey, type KeyObject, randomBytes, verify } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Mac, Material, NativeKey, Signing } from "../lib/hsm.ts";
+import { Hsm, provisionSoftHsm } from "../lib/hsm.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "keystead-hsm-keys-"));
+const bytes = (text: string) => new TextEncoder().encode(text);
+const context = bytes("whose it is");
+const header = new Uint8Array(50).fill(1);
+
+let hsm: Hsm;
+beforeAll(async () => {
+  hsm = await Hsm.open(await provisionSoftHsm(directory));
+  await hsm.openDomain("d", true);
+});
+afterAll(async () => {
+  await hsm?.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const name = (blob: Uint8Array, bound = context): NativeKey =>
+  hsm.key({ domain: "d", blob, context: bound, header });
+const spki = (publicKey: Uint8Array | undefined): KeyObject =>
+  createPublicKey({ key: Buffer.from(publicKey ?? []), format: "der", type: "spki" });
+
+async function make(material: Material) {
+  const { blob, publicKey } = await hsm.generateKey({ domain: "d", context, material });
+  return { blob, publicKey, key: name(blob) };
+}
+
+const HASHES = ["SHA-256", "SHA-384", "SHA-512"] as const;
+const digest = (hash: string, message: Uint8Array) =>
+  createHash(hash.replace("-", "")).update(message).digest();
+
+/** Whether node:crypto takes the signature for the message's. */
+function verifies(
+  publicKey: KeyObject,
+  signing: Signing,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const hash = "hash" in signing ? signing.hash.replace("-", "") : null;
+  const padding =
+    signing.scheme === "rsa-pss"
+      ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+      : {};
+  return verify(hash, message, { key: publicKey, ...padding }, signature);
+}
+
+/** Everything that signs digests, with what it signs them by. */
+const SIGNERS: [string, Material, Signing[]][] = [
+  ...([2048, 3072, 4096] as const).map((bits): [string, Material, Signing[]] => [
+    `RSA ${bits}`,
+    { type: "rsa", bits },
+    HASHES.flatMap((hash) => [
+      { scheme: "rsa-pss", hash },
+      { scheme: "rsa-pkcs1", hash },
+    ]),
+  ]),
+  ...(
+    [
+      ["P-256", "SHA-256"],
+      ["P-384", "SHA-384"],
+      ["P-521", "SHA-512"],
+      ["secp256k1", "SHA-256"],
+    ] as const
+  ).map(([curve, hash]): [string, Material, Signing[]] => [
+    curve,
+    { type: "ec", curve },
+    [{ scheme: "ecdsa", hash }],
+  ]),
+];
+
+describe("key pairs", () => {
+  test.each(SIGNERS)(
+    "%s signs what node:crypto verifies, also after its handle is gone",
+    async (_, material, signings) => {
+      const { key, publicKey } = await make(material);
+      const known = spki(publicKey);
+      // The encoding is the one that node:crypto writes.
+      expect(known.export({ format: "der", type: "spki" })).toEqual(Buffer.from(publicKey ?? []));
+      if (material.type === "rsa") {
+        expect(known.asymmetricKeyDetails).toEqual({ modulusLength: material.bits, publicExponent: 65537n });
+      }
+      for (const signing of signings) {
+        for (let i = 0; i < 8; i++) {
+          const message = randomBytes(i);
+          const input = digest("hash" in signing ? signing.hash : "", message);
+          const signature = await hsm.sign(key, signing, input);
+          expect(verifies(known, signing, message, signature)).toBe(true);
+          expect(verifies(known, signing, bytes("another"), signature)).toBe(false);
+        }
+        hsm.forget(key);
+      }
+    },
+    60_000,
+  );
+
+  test("a digest of another size is refused before the token sees it", async () => {
+    const { key } = await make({ type: "ec", curve: "P-256" });
+    const sign = hsm.sign(key, { scheme: "ecdsa", hash: "SHA-256" }, new Uint8Array(31));
+    await expect(sign).rejects.toMatchObject({ name: "EngineError", code: "DIGEST_SIZE" });
+  });
+
+  test("many at once are spread over the lanes, each with its own answer", async () => {
+    const pairs = await Promise.all(
+      (["P-256", "secp256k1"] as const).map((curve) => make({ type: "ec", curve })),
+    );
+    const signing = { scheme: "ecdsa", hash: "SHA-256" } as const;
+    const messages = Array.from({ length: 200 }, (_, i) => bytes(`message ${i}`));
+    const signatures = await Promise.all(
+      messages.map((message, i) =>
+        hsm.sign((pairs[i % 2] as { key: NativeKey }).key, signing, digest("SHA-256", message)),
+      ),
+    );
+    const known = pairs.map(({ publicKey }) => spki(publicKey));
+    messages.forEach((message, i) => {
+      expect(verifies(known[i % 2] as KeyObject, signing, message, signatures[i] as Uint8Array)).toBe(true);
+    });
+  });
+});
+
+describe("secrets for HMAC", () => {
+  test.each([
+    ["SHA-224", 28],
+    ["SHA-256", 32],
+    ["SHA-384", 48],
+    ["SHA-512", 64],
+  ] as const)("%s over messages of any size, the same each time", async (hash, size) => {
+    const { key, publicKey, blob } = await make({ type: "secret", bytes: size });
+    expect(publicKey).toBeUndefined();
+    // AES key wrap with padding: whole blocks of 8 and one more.
+    expect(blob.length).toBe(10 + 8 + 8 * Math.ceil(size / 8) + 32);
+    expect(blob[1]).toBe(size === 32 ? 0 : 1);
+    for (const message of [new Uint8Array(0), randomBytes(4096)]) {
+      const mac: Mac = { hash, message };
+      const first = await hsm.mac(key, mac);
+      expect(first.length).toBe(Number(hash.slice(4)) / 8);
+      expect(await hsm.mac(name(blob), mac)).toEqual(first);
+      expect(await hsm.mac(key, { hash, message: Buffer.concat([message, Buffer.of(0)]) })).not.toEqual(
+        first,
+      );
+    }
+  });
+});
+
+describe("a key blob", () => {
+  test.each<[string, Material]>([
+    ["a secret of 64 bytes", { type: "secret", bytes: 64 }],
+    ["an RSA key", { type: "rsa", bits: 2048 }],
+    ["an EC key", { type: "ec", curve: "P-384" }],
+  ])("of %s serves only what it is bound to", async (_, material) => {
+    const { blob } = await make(material);
+    const use = (key: NativeKey) =>
+      material.type === "secret"
+        ? hsm.mac(key, { hash: "SHA-512", message: bytes("m") })
+        : hsm.sign(
+            key,
+            material.type === "rsa"
+              ? { scheme: "rsa-pss", hash: "SHA-384" }
+              : { scheme: "ecdsa", hash: "SHA-384" },
+            digest("SHA-384", bytes("m")),
+          );
+    await use(name(blob));
+    const refused = (key: NativeKey, code: string) =>
+      expect(use(key)).rejects.toMatchObject({ name: "EngineError", code });
+    await refused(name(blob, bytes("another's")), "BINDING_MISMATCH");
+    // The kind is bound as well: an RSA key cannot be passed off as an EC key.
+    for (const at of [1, 12, blob.length - 1]) {
+      const changed = blob.slice();
+      changed[at] = (changed[at] as number) ^ 1;
+      await refused(name(changed), "BINDING_MISMATCH");
+    }
+    const unknown = blob.slice();
+    unknown[1] = 0xee;
+    await refused(name(unknown), "KEY_BLOB");
+  });
+});
+
+describe("keys that live on the token", () => {
+  test("a pair signs, is found again, and is destroyed", async () => {
+    const id = "pair of a custom key store";
+    const material: Material = { type: "ec", curve: "P-256" };
+    const key = hsm.tokenKey({ id, header });
+    const signing = { scheme: "ecdsa", hash: "SHA-256" } as const;
+    const input = digest("SHA-256", bytes("m"));
+    await expect(hsm.sign(key, signing, input)).rejects.toMatchObject({ code: "KEY_NOT_FOUND" });
+    const { publicKey } = await hsm.createTokenKey({ id, material });
+    await expect(hsm.createTokenKey({ id, material })).rejects.toMatchObject({
+      name: "EngineError",
+      code: "KEY_EXISTS",
+    });
+    for (let i = 0; i < 3; i++) {
+      expect(verifies(spki(publicKey), signing, bytes("m"), await hsm.sign(key, signing, input))).toBe(true);
+      // The handle is let go of, the key is not.
+      hsm.forget(key);
+    }
+    expect(await hsm.destroyTokenKey(id)).toBe(true);
+    hsm.forget(key);
+    await expect(hsm.sign(key, signing, input)).rejects.toMatchObject({ code: "KEY_NOT_FOUND" });
+    expect(await hsm.destroyTokenKey(id)).toBe(false);
+  });
+
+  test("a secret seals and opens like a backing key", async () => {
+    const id = "secret of a custom key store";
+    await hsm.createTokenKey({ id, material: { type: "secret", bytes: 32 } });
+    const key = hsm.tokenKey({ id, header });
+    const sealed = await hsm.seal(key, bytes("attack at dawn"), new Uint8Array(4));
+    hsm.forget(key);
+    const again = hsm.tokenKey({ id, header });
+    const opened = await hsm.open(again, sealed, new Uint8Array(4));
+    expect(Buffer.from(opened ?? []).toString()).toBe("attack at dawn");
+    expect(await hsm.destroyTokenKey(id)).toBe(true);
+    hsm.forget(key);
+    await expect(hsm.open(again, sealed, new Uint8Array(4))).rejects.toMatchObject({ code: "KEY_NOT_FOUND" });
+  });
+
+  test("the signer of the audit log is one of them", async () => {
+    await expect(hsm.signer("auditor", false)).rejects.toMatchObject({ code: "KEY_NOT_FOUND" });
+    const { publicKey } = await hsm.signer("auditor", true);
+    const again = await hsm.signer("auditor", true);
+    expect(again.publicKey).toEqual(publicKey);
+    expect(spki(publicKey).asymmetricKeyDetails).toEqual({ namedCurve: "prime256v1" });
+    for (let i = 0; i < 50; i++) {
+      const message = randomBytes(10);
+      const signature = await again.sign(digest("SHA-256", message));
+      expect(verify("sha256", message, spki(publicKey), signature)).toBe(true);
+    }
+  });
+});
