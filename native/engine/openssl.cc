@@ -59,6 +59,15 @@ OpenSsl load() {
   FIND(EVP_DigestFinal_ex);
   FIND(d2i_PUBKEY);
   FIND(EVP_PKEY_new_raw_private_key_ex);
+  FIND(d2i_PKCS8_PRIV_KEY_INFO);
+  FIND(i2d_PKCS8_PRIV_KEY_INFO);
+  FIND(PKCS8_PRIV_KEY_INFO_free);
+  FIND(EVP_PKCS82PKEY_ex);
+  FIND(EVP_PKEY2PKCS8);
+  FIND(i2d_PUBKEY);
+  FIND(EVP_PKEY_set_int_param);
+  FIND(EVP_PKEY_check);
+  FIND(EVP_PKEY_get_raw_private_key);
   FIND(EVP_PKEY_get_raw_public_key);
   FIND(EVP_PKEY_free);
   FIND(EVP_PKEY_CTX_new_from_name);

@@ -15,6 +15,7 @@ struct ossl_lib_ctx_st;
 struct evp_pkey_st;
 struct evp_pkey_ctx_st;
 struct evp_signature_st;
+struct pkcs8_priv_key_info_st;
 struct bignum_st;
 struct bignum_ctx;
 struct bn_mont_ctx_st;
@@ -68,6 +69,16 @@ struct OpenSsl {
   evp_pkey_st* (*d2i_PUBKEY)(evp_pkey_st**, const uint8_t** in, long in_size);
   evp_pkey_st* (*EVP_PKEY_new_raw_private_key_ex)(ossl_lib_ctx_st*, const char* type, const char* properties,
                                                   const uint8_t* key, size_t key_size);
+  pkcs8_priv_key_info_st* (*d2i_PKCS8_PRIV_KEY_INFO)(pkcs8_priv_key_info_st**, const uint8_t** in,
+                                                     long in_size);
+  int (*i2d_PKCS8_PRIV_KEY_INFO)(const pkcs8_priv_key_info_st*, uint8_t** out);
+  void (*PKCS8_PRIV_KEY_INFO_free)(pkcs8_priv_key_info_st*);
+  evp_pkey_st* (*EVP_PKCS82PKEY_ex)(const pkcs8_priv_key_info_st*, ossl_lib_ctx_st*, const char* properties);
+  pkcs8_priv_key_info_st* (*EVP_PKEY2PKCS8)(const evp_pkey_st*);
+  int (*i2d_PUBKEY)(const evp_pkey_st*, uint8_t** out);
+  int (*EVP_PKEY_set_int_param)(evp_pkey_st*, const char* key, int value);
+  int (*EVP_PKEY_check)(evp_pkey_ctx_st*);
+  int (*EVP_PKEY_get_raw_private_key)(const evp_pkey_st*, uint8_t* out, size_t* out_size);
   int (*EVP_PKEY_get_raw_public_key)(const evp_pkey_st*, uint8_t* out, size_t* out_size);
   void (*EVP_PKEY_free)(evp_pkey_st*);
   evp_pkey_ctx_st* (*EVP_PKEY_CTX_new_from_name)(ossl_lib_ctx_st*, const char* name, const char* properties);

@@ -8,17 +8,12 @@
 #include "engine/seeded_key.h"
 #include "engine/spki.h"
 #include "engine/test/check.h"
+#include "engine/test/foreign_keys.h"
 
 namespace keystead {
 namespace {
 
-Bytes hex(const std::string& text) {
-  Bytes bytes;
-  for (size_t i = 0; i < text.size(); i += 2) {
-    bytes.push_back(static_cast<uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
+using test::hex;
 
 std::mt19937_64 generator(20260801);
 
