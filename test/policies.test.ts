@@ -102,7 +102,7 @@ describe("a key policy", () => {
   test.each([
     ["not JSON", "{"],
     ["without a statement", `{"Version":"2012-10-17"}`],
-    ["with a condition", policy({ Principal: "*", Action: "kms:*", Condition: {} })],
+    ["with an empty condition", policy({ Principal: "*", Action: "kms:*", Condition: {} })],
   ])("is refused when it is %s", async (_, Policy) => {
     const { KeyId } = await newKey(kms);
     expect(await refusal(kms.putKeyPolicy({ KeyId, Policy }))).toMatch(/^MalformedPolicyDocumentException/);

@@ -1,6 +1,21 @@
 /** Whether a text is what a pattern describes. */
 export type Matcher = (text: string) => boolean;
 
+/** What stands in a pattern for any run of characters, and for any one; all else is a UTF-16 code unit. */
+export const RUN = -1;
+export const ANY = -2;
+
+/** The units of a text; `*` and `?` become {@link RUN} and {@link ANY} where they are wildcards. */
+export function unitsOf(text: string, wild: boolean, units: number[] = []): number[] {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (wild && unit === 42) {
+      if (units.at(-1) !== RUN) units.push(RUN);
+    } else units.push(wild && unit === 63 ? ANY : unit);
+  }
+  return units;
+}
+
 /**
  * Compiles a pattern in which `*` stands for any run of characters and `?` for any one. The time to match grows
  * with the product of the two lengths and never faster, whatever the pattern.
@@ -10,20 +25,22 @@ export function compilePattern(pattern: string): Matcher {
   if (!/[*?]/.test(pattern)) return (text) => text === pattern;
   const prefix = pattern.slice(0, -1);
   if (pattern.endsWith("*") && !/[*?]/.test(prefix)) return (text) => text.startsWith(prefix);
-  const shortest = pattern.replaceAll("*", "").length;
-  return (text) => text.length >= shortest && matches(pattern, text);
+  const units = unitsOf(pattern, true);
+  const shortest = units.filter((unit) => unit !== RUN).length;
+  return (text) => text.length >= shortest && matches(units, text);
 }
 
-/** Only the last `*` is ever tried again: an earlier one that took more could match nothing that this cannot. */
-function matches(pattern: string, text: string): boolean {
+/** Only the last run is ever tried again: an earlier one that took more could match nothing that this cannot. */
+export function matches(pattern: ArrayLike<number>, text: string): boolean {
   let p = 0;
   let star = -1;
   let resume = 0;
   for (let t = 0; t < text.length; ) {
-    if (pattern[p] === "*") {
+    const unit = pattern[p];
+    if (unit === RUN) {
       star = p++;
       resume = t;
-    } else if (p < pattern.length && (pattern[p] === "?" || pattern[p] === text[t])) {
+    } else if (unit === ANY || unit === text.charCodeAt(t)) {
       p++;
       t++;
     } else if (star >= 0) {
@@ -31,7 +48,7 @@ function matches(pattern: string, text: string): boolean {
       t = ++resume;
     } else return false;
   }
-  while (pattern[p] === "*") p++;
+  while (pattern[p] === RUN) p++;
   return p === pattern.length;
 }
 
@@ -61,13 +78,13 @@ export function arnParts(arn: string): readonly string[] {
   return latest.parts;
 }
 
-export const anyOf = (matchers: readonly Matcher[]): Matcher => {
-  const [only] = matchers;
-  if (matchers.length === 1 && only !== undefined) return only;
-  return (text) => matchers.some((match) => match(text));
-};
-
-export const noneOf = (matchers: readonly Matcher[]): Matcher => {
-  const match = anyOf(matchers);
-  return (text) => !match(text);
-};
+/** One of the tests, or, negated, none. */
+export function anyOf<A extends unknown[]>(
+  tests: readonly ((text: string, ...rest: A) => boolean)[],
+  negated: boolean,
+): (text: string, ...rest: A) => boolean {
+  const [only] = tests;
+  if (only === undefined || tests.length > 1)
+    return (text, ...rest) => tests.some((test) => test(text, ...rest)) !== negated;
+  return negated ? (text, ...rest) => !only(text, ...rest) : only;
+}

@@ -1,19 +1,23 @@
-/** Who asks. Tags and the service that asks on someone's behalf come with the conditions that look at them. */
+/** Who asks. */
 export interface Principal {
   /** A service has no ARN: then it is the service's name, `backup.amazonaws.com`. */
   readonly arn: string;
   /** Empty for a service. */
   readonly account: string;
-  readonly type: "Account" | "User" | "Role" | "AssumedRole" | "Service";
+  readonly type: "Account" | "User" | "FederatedUser" | "Role" | "AssumedRole" | "Service";
+  /** The role behind a session, path and all, where it is known: a session's ARN lacks the path. */
+  readonly roleArn?: string;
+  /** Those of the user or role, and of the session. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 const identity = /^arn:aws:iam::([0-9]{12}):(root|user\/[\w+=,.@/-]+|role\/[\w+=,.@/-]+)$/;
-const session = /^arn:aws:sts::([0-9]{12}):assumed-role\/[\w+=,.@-]+\/[\w+=,.@-]{2,64}$/;
+const session = /^arn:aws:sts::([0-9]{12}):(assumed-role\/[\w+=,.@-]+|federated-user)\/[\w+=,.@-]{2,64}$/;
 const service = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com$/;
 
 /**
- * Reads the ARN of an account's root, a user, a role or a role's session, or the name of a service; undefined
- * for anything else.
+ * Reads the ARN of an account's root, a user, a role, a role's session or a federated user, or the name of a
+ * service; undefined for anything else.
  */
 export function parsePrincipal(arn: string): Principal | undefined {
   if (arn.length > 2048) return undefined;
@@ -22,42 +26,62 @@ export function parsePrincipal(arn: string): Principal | undefined {
     const type = name === "root" ? "Account" : name.startsWith("user/") ? "User" : "Role";
     return { arn, account, type };
   }
-  const holder = session.exec(arn)?.[1];
-  if (holder !== undefined) return { arn, account: holder, type: "AssumedRole" };
+  const [, holder, kind] = session.exec(arn) ?? [];
+  if (holder !== undefined)
+    return { arn, account: holder, type: kind === "federated-user" ? "FederatedUser" : "AssumedRole" };
   return service.test(arn) ? { arn, account: "", type: "Service" } : undefined;
 }
 
 /**
- * How a statement's Principal takes in a caller: by itself, or only as one of an account that the statement
- * leaves the choice to (then an identity policy must allow as well).
+ * How a statement's Principal or a grant takes in a caller: by precisely this ARN; as one of several (all sessions
+ * of a role, everyone); or as one of an account that is left the choice (then an identity policy must allow too).
  */
-export type Reach = "named" | "delegated" | undefined;
+export type Reach = "precisely" | "among others" | "through its account" | undefined;
 
-/** The Principal element of a statement. */
+/** How the ARNs of a role's sessions begin. They lack its path: names of roles are unique without it. */
+export const sessionsOf = ({ account, arn }: Principal): string =>
+  `arn:aws:sts::${account}:assumed-role/${arn.slice(arn.lastIndexOf("/") + 1)}/`;
+
+/** What a session is found by where its role is named: the role's ARN, or failing that how its own ARN begins. */
+export const roleBehind = ({ arn, roleArn }: Principal): string =>
+  roleArn ?? arn.slice(0, arn.lastIndexOf("/") + 1);
+
+/** The Principal element of a statement, or its NotPrincipal. */
 export class Principals {
   #everyone = false;
   readonly #accounts = new Set<string>();
-  readonly #arns = new Set<string>();
-  /** How the ARNs of a role's sessions begin. They lack its path: names of roles are unique without it. */
-  readonly #sessions = new Set<string>();
+  /** ARNs, names of services, and how the ARNs of the sessions of roles begin. */
+  readonly #names = new Set<string>();
 
   addEveryone(): void {
     this.#everyone = true;
   }
 
-  add({ arn, account, type }: Principal): void {
-    if (type === "Account") this.#accounts.add(account);
-    else this.#arns.add(arn);
-    if (type === "Role") this.#sessions.add(`arn:aws:sts::${account}:assumed-role/${arn.split("/").at(-1)}/`);
+  add(principal: Principal): void {
+    if (principal.type === "Account") this.#accounts.add(principal.account);
+    else this.#names.add(principal.arn);
+    if (principal.type === "Role") this.#names.add(sessionsOf(principal));
   }
 
-  reach({ arn, account, type }: Principal): Reach {
-    if (this.#everyone || this.#arns.has(arn)) return "named";
-    if (type === "AssumedRole" && this.#sessions.size > 0) {
-      const role = arn.slice(0, arn.lastIndexOf("/") + 1);
-      if (this.#sessions.has(role)) return "named";
-    }
+  reach(principal: Principal): Reach {
+    const { arn, account, type } = principal;
+    if (this.#names.has(arn)) return type === "Role" ? "among others" : "precisely";
+    if (this.#everyone) return "among others";
+    if (type === "AssumedRole" && this.#names.has(roleBehind(principal))) return "among others";
     if (!this.#accounts.has(account)) return undefined;
-    return type === "Account" ? "named" : "delegated";
+    return type === "Account" ? "precisely" : "through its account";
+  }
+
+  /**
+   * As NotPrincipal: whether all that the caller is, its account, its role and itself, is listed. AWS asks for that,
+   * since a caller can do no more than its role, and the role no more than the account.
+   */
+  excepts(principal: Principal): boolean {
+    const { arn, account, type } = principal;
+    if (this.#everyone) return true;
+    if (type === "Service") return this.#names.has(arn);
+    if (!this.#accounts.has(account)) return false;
+    if (type === "Account") return true;
+    return this.#names.has(arn) && (type !== "AssumedRole" || this.#names.has(roleBehind(principal)));
   }
 }

@@ -1,0 +1,198 @@
+import { isAccount, rootArn } from "../arn.ts";
+import { type Principal, parsePrincipal, type Reach, roleBehind, sessionsOf } from "./principal.ts";
+import type { AccessRequest } from "./question.ts";
+
+type Pairs = Readonly<Record<string, string>>;
+
+/** What a grant says, as CreateGrant takes it. */
+export interface Grant {
+  readonly grantId: string;
+  /** An account, or the ARN of a root, user, role or session, or the name of a service. */
+  readonly granteePrincipal: string;
+  readonly retiringPrincipal: string | null;
+  /** The account, or its root's ARN, in which the grant was made. */
+  readonly issuingAccount: string;
+  /** Without the prefix `kms:`. */
+  readonly operations: readonly string[];
+  readonly constraints: {
+    readonly EncryptionContextEquals?: Pairs;
+    readonly EncryptionContextSubset?: Pairs;
+  } | null;
+}
+
+/** The operations that a grant can allow. */
+export const grantOperations: ReadonlySet<string> = new Set([
+  ...["Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom"],
+  ...["ReEncryptTo", "Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey"],
+  ...["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac"],
+  "DeriveSharedSecret",
+]);
+
+/** The operations that have an encryption context, and so heed constraints on it. */
+const contextual = new Set([
+  ...["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"],
+  ...["GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"],
+]);
+
+/** The grants of one grantee for one operation. */
+interface Shelf {
+  /** Those whose constraints the operation does not heed, and those that ask for no pair. */
+  readonly free: Set<Grant>;
+  /** The others, by one of the pairs that each asks for. */
+  readonly bound: Map<string, Set<Grant>>;
+}
+
+/** The grants on one key, found by whom, for what and with which encryption context they are. */
+export class GrantIndex {
+  readonly #byId = new Map<string, Grant>();
+  /** By grantee, then by operation. */
+  readonly #shelves = new Map<string, Map<string, Shelf>>();
+
+  constructor(grants: Iterable<Grant> = []) {
+    for (const grant of grants) this.add(grant);
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(grantId: string): Grant | undefined {
+    return this.#byId.get(grantId);
+  }
+
+  /** Takes the place of the grant that had its id. */
+  add(grant: Grant): void {
+    this.delete(grant.grantId);
+    this.#byId.set(grant.grantId, grant);
+    for (const name of namesOf(grant.granteePrincipal)) {
+      const shelves = getOrMake(this.#shelves, name, () => new Map<string, Shelf>());
+      for (const operation of grant.operations) {
+        const { free, bound } = getOrMake(shelves, operation, () => ({ free: new Set(), bound: new Map() }));
+        const pair = pairOf(grant, operation);
+        (pair === undefined ? free : getOrMake(bound, pair, () => new Set())).add(grant);
+      }
+    }
+  }
+
+  delete(grantId: string): boolean {
+    const grant = this.#byId.get(grantId);
+    if (grant === undefined) return false;
+    this.#byId.delete(grantId);
+    for (const name of namesOf(grant.granteePrincipal)) {
+      for (const operation of grant.operations) {
+        const shelf = this.#shelves.get(name)?.get(operation);
+        const pair = pairOf(grant, operation);
+        if (pair === undefined) shelf?.free.delete(grant);
+        else {
+          shelf?.bound.get(pair)?.delete(grant);
+          if (shelf?.bound.get(pair)?.size === 0) shelf.bound.delete(pair);
+        }
+      }
+    }
+    return true;
+  }
+
+  /** A grant that allows the request to whoever is so named, without regard to anything else. */
+  find(request: AccessRequest, reach: Exclude<Reach, undefined>): Grant | undefined {
+    const name = nameFor(request.principal, reach);
+    if (name === undefined || !request.action.startsWith("kms:")) return undefined;
+    const operation = request.action.slice("kms:".length);
+    const shelf = this.#shelves.get(name)?.get(operation);
+    if (shelf === undefined) return undefined;
+    for (const grant of shelf.free) if (permits(grant, operation, request)) return grant;
+    if (shelf.bound.size === 0) return undefined;
+    for (const [key, value] of Object.entries(request.encryptionContext ?? {})) {
+      for (const grant of shelf.bound.get(pairText(key, value)) ?? [])
+        if (permits(grant, operation, request)) return grant;
+    }
+    return undefined;
+  }
+
+  /** All that name the caller, whatever they allow: for administrators, not for decisions. */
+  *of(principal: Principal): Generator<Grant> {
+    for (const grant of this.#byId.values())
+      if (reachOf(grant.granteePrincipal, principal) !== undefined) yield grant;
+  }
+}
+
+/** Whether the operation is among the grant's, within its constraints. */
+export function permits(grant: Grant, operation: string, request: AccessRequest): boolean {
+  if (!grant.operations.includes(operation)) return false;
+  if (operation === "CreateGrant") return request.granting !== undefined && narrows(request.granting, grant);
+  return !contextual.has(operation) || satisfies(request.encryptionContext ?? {}, grant.constraints);
+}
+
+function satisfies(context: Pairs, constraints: Grant["constraints"]): boolean {
+  const { EncryptionContextEquals: equal, EncryptionContextSubset: subset } = constraints ?? {};
+  if (subset && !contains(context, subset)) return false;
+  return !equal || same(context, equal);
+}
+
+const contains = (whole: Pairs, part: Pairs) =>
+  Object.entries(part).every(([key, value]) => Object.hasOwn(whole, key) && whole[key] === value);
+const same = (one: Pairs, other: Pairs) =>
+  Object.keys(one).length === Object.keys(other).length && contains(one, other);
+
+/** A grant made through a grant allows nothing that the first does not: no other operation, no looser constraint. */
+export function narrows(
+  child: Pick<Grant, "operations" | "constraints">,
+  { operations, constraints }: Pick<Grant, "operations" | "constraints">,
+): boolean {
+  if (!child.operations.every((operation) => operations.includes(operation))) return false;
+  const { EncryptionContextEquals: equal, EncryptionContextSubset: subset } = constraints ?? {};
+  const own = child.constraints ?? {};
+  const least = own.EncryptionContextEquals ?? own.EncryptionContextSubset;
+  if (subset && !(least && contains(least, subset))) return false;
+  return !equal || (own.EncryptionContextEquals !== undefined && same(own.EncryptionContextEquals, equal));
+}
+
+/** How a grantee or retiring principal takes in a caller. */
+export function reachOf(named: string, principal: Principal): Reach {
+  const names = namesOf(named);
+  for (const reach of ["precisely", "among others", "through its account"] as const) {
+    const name = nameFor(principal, reach);
+    if (name !== undefined && names.includes(name)) return reach;
+  }
+  return undefined;
+}
+
+/** What a caller is looked up by; each says it at most one way. */
+function nameFor(principal: Principal, reach: Exclude<Reach, undefined>): string | undefined {
+  const { arn, account, type } = principal;
+  switch (reach) {
+    case "precisely":
+      return type === "Role" ? undefined : arn;
+    case "among others":
+      return type === "Role" ? arn : type === "AssumedRole" ? roleBehind(principal) : undefined;
+    case "through its account":
+      return type === "Account" || type === "Service" ? undefined : rootArn(account);
+  }
+}
+
+/** What a principal in a grant is filed under: see {@link nameFor}. */
+function namesOf(text: string): readonly string[] {
+  if (isAccount(text)) return [rootArn(text)];
+  const principal = parsePrincipal(text);
+  return principal?.type === "Role" ? [text, sessionsOf(principal)] : [text];
+}
+
+/** One of the pairs that a grant asks for, where the operation heeds it. */
+function pairOf({ constraints }: Grant, operation: string): string | undefined {
+  if (!contextual.has(operation)) return undefined;
+  const [pair] = Object.entries({
+    ...constraints?.EncryptionContextSubset,
+    ...constraints?.EncryptionContextEquals,
+  });
+  return pair && pairText(...pair);
+}
+
+const pairText = (key: string, value: string) => `${key.length}:${key}${value}`;
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
