@@ -21,12 +21,18 @@ export class KmsError extends Error {
   readonly $fault: Fault;
   readonly $metadata: ErrorMetadata;
 
-  constructor(name: string, fault: Fault, message?: string, options?: ErrorOptions) {
+  constructor(
+    name: string,
+    fault: Fault,
+    message?: string,
+    options?: ErrorOptions,
+    httpStatusCode: number = status[fault],
+  ) {
     super(message, options);
     this.name = name;
     this.$fault = fault;
     this.$metadata = {
-      httpStatusCode: status[fault],
+      httpStatusCode,
       requestId: undefined,
       attempts: 1,
       totalRetryDelay: 0,
@@ -35,14 +41,14 @@ export class KmsError extends Error {
 }
 
 /** A base class with its name written out, so that it survives minifiers. */
-function named(name: string, fault: Fault) {
+function named(name: string, fault: Fault, httpStatusCode?: number) {
   return class extends KmsError {
     constructor(message?: string, options?: ErrorOptions) {
-      super(name, fault, message, options);
+      super(name, fault, message, options, httpStatusCode);
     }
   };
 }
-const client = (name: string) => named(name, "client");
+const client = (name: string, httpStatusCode?: number) => named(name, "client", httpStatusCode);
 const server = (name: string) => named(name, "server");
 
 // In the model.
@@ -117,6 +123,8 @@ export class InvalidSignatureException extends client("InvalidSignatureException
 export class UnrecognizedClientException extends client("UnrecognizedClientException") {}
 export class ExpiredTokenException extends client("ExpiredTokenException") {}
 export class InvalidClientTokenId extends client("InvalidClientTokenId") {}
+/** What HTTP has a status of its own for. */
+export class RequestEntityTooLargeException extends client("RequestEntityTooLargeException", 413) {}
 
 // Texts that several operations share. `arn` is the key's ARN.
 export const keyNotFound = (arn: string) => new NotFoundException(`Key '${arn}' does not exist`);

@@ -73,6 +73,7 @@ export {
   MalformedPolicyDocumentException,
   MissingAuthenticationTokenException,
   NotFoundException,
+  RequestEntityTooLargeException,
   SerializationException,
   TagException,
   ThrottlingException,
@@ -96,3 +97,4 @@ export {
 export type { HsmOptions, PinSource, TokenInfo } from "./hsm.ts";
 export { type AsOptions, Kms, type KmsOptions, type Methods, type ResponseMetadata } from "./kms.ts";
 export type { Caller } from "./request.ts";
+export type { Server, ServerOptions } from "./server.ts";

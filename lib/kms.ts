@@ -1,4 +1,4 @@
-import { compilePolicy, parsePrincipal } from "./access.ts";
+import { compilePolicy, type Principal, parsePrincipal } from "./access.ts";
 import { rootArn } from "./arn.ts";
 import type {
   DecryptBatchInput,
@@ -13,9 +13,11 @@ import type {
 import { Envelope } from "./envelope.ts";
 import type { TokenInfo } from "./hsm.ts";
 import { type Deployment, openDeployment } from "./kms/deployment.ts";
+import { KmsHost } from "./kms/host.ts";
 import { type ResponseMetadata, WithMethods } from "./kms/methods.ts";
 import { checkOptions, type KmsOptions } from "./kms/options.ts";
 import { type Actor, type Caller, Requests } from "./request.ts";
+import { InProcessHandler, type Server, type ServerOptions, Serving } from "./server.ts";
 
 export type { Methods, ResponseMetadata } from "./kms/methods.ts";
 export type { KmsOptions } from "./kms/options.ts";
@@ -39,6 +41,11 @@ const BESIDE_KEYS = compilePolicy(
   }),
   "identity",
 );
+
+const policiesOf = ({ type }: Principal) => (type === "Account" ? [] : [BESIDE_KEYS]);
+
+/** What all callers of a deployment serve together. */
+const servings = new WeakMap<Deployment, Serving>();
 
 /**
  * A key management service, as one caller sees it: one method for each operation of AWS KMS, with the names,
@@ -138,6 +145,37 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   decryptBatch(input: DecryptPackedInput): Answered<DecryptPackedOutput>;
   decryptBatch(input: object): Promise<never> {
     return this.request("DecryptBatch", input) as Promise<never>;
+  }
+
+  /**
+   * Listens for AWS's clients over HTTP or HTTPS. Each request is one of the caller whose access key has signed it,
+   * in the Region of its signature: whose `Kms` this is does not matter. `close` closes it too.
+   */
+  async listen(options?: ServerOptions): Promise<Server> {
+    return this.#deployment.track(await this.#serving.listen(options));
+  }
+
+  /** Answers one request of the Fetch standard as `listen` would, for frameworks and runtimes that have a server. */
+  fetch(request: Request): Promise<Response> {
+    return this.#serving.fetch(request);
+  }
+
+  /**
+   * For `new KMSClient({ requestHandler: kms.requestHandler() })` of the AWS SDK: answers in this process, without a
+   * socket. Signatures are not looked at: all requests are this caller's.
+   */
+  requestHandler(): InProcessHandler {
+    return new InProcessHandler(this.#requests);
+  }
+
+  get #serving(): Serving {
+    let serving = servings.get(this.#deployment);
+    if (serving === undefined) {
+      const { service } = this.#deployment;
+      serving = new Serving(new KmsHost(service, policiesOf), service.hsm);
+      servings.set(this.#deployment, serving);
+    }
+    return serving;
   }
 
   /** Destroys at once what is due for deletion, as happens by itself every minute; resolves to how many keys. */

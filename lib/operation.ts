@@ -15,6 +15,7 @@ import {
 import type { Hsm } from "./hsm.ts";
 import type { KeyQuota, KeyRing } from "./keys.ts";
 import type { Markers } from "./marker.ts";
+import type { Secrets } from "./secrets.ts";
 import type { Output, StructureShape, Valid } from "./shape.ts";
 import type { Change, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
 
@@ -91,6 +92,7 @@ export interface Request {
   readonly keys: KeyRing;
   readonly quota: KeyQuota;
   readonly markers: Markers;
+  readonly secrets: Secrets;
   /** The key that a `KeyId` names: found, the caller allowed, its state and usage fit; else throws. */
   admit(reference: string, admission: Admission): Soon<KeyRow>;
   /** The key that a `KeyId` names, if the caller's account owns it; says nothing of what the caller may do. */

@@ -1,4 +1,5 @@
 import type { Operation } from "./operation.ts";
+import * as accessKeys from "./operations/access-keys.ts";
 import * as aliases from "./operations/aliases.ts";
 import * as batches from "./operations/batches.ts";
 import * as dataKeys from "./operations/data-keys.ts";
@@ -19,16 +20,17 @@ export const operations = byName({
   ...random,
 });
 
-/** Operations of our own. */
+/** Operations of our own, which are not offered to AWS's clients. */
 export const extensions = byName({ ...batches });
 
 /** Every row, by its name. */
 export const table: ReadonlyMap<string, Operation> = new Map(
-  Object.entries({ ...operations, ...extensions }) as [string, Operation][],
+  Object.entries({ ...operations, ...extensions, ...administration }) as [string, Operation][],
 );
 
 type Named = { readonly name: string };
 
+export const administration = byName({ ...accessKeys });
 /** The rows of the families under the names of the operations, which are those of the exports in capitals. */
 function byName<Rows extends Readonly<Record<string, Named>>>(rows: Rows) {
   const named = Object.values(rows).map((row) => [row.name, row]);

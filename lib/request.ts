@@ -10,6 +10,7 @@ import { table } from "./operations.ts";
 import { Admission } from "./request/admission.ts";
 import type { Flight } from "./request/flight.ts";
 import { snapshot } from "./request/snapshot.ts";
+import type { Secrets } from "./secrets.ts";
 import { validate } from "./shape.ts";
 import { type Change, type Store, StoreConflict } from "./store.ts";
 
@@ -46,6 +47,7 @@ export interface Service {
   readonly keys: KeyRing;
   readonly quota: KeyQuota;
   readonly markers: Markers;
+  readonly secrets: Secrets;
   readonly flight: Flight;
 }
 
@@ -122,6 +124,17 @@ export class Requests implements Caller {
     }
   }
 
+  /** Puts on record what could not become a request, such as what is not JSON; then rejects with `error`. */
+  async refuse(operation: string, error: KmsError): Promise<never> {
+    const { flight } = this.#service;
+    flight.enter();
+    try {
+      return await this.#refuse(operation, error);
+    } finally {
+      flight.leave();
+    }
+  }
+
   async #change(operation: Changing, accepted: Accepted): Promise<object> {
     const id = countedId();
     for (let attempt = 1; ; attempt++) {
@@ -151,13 +164,17 @@ export class Requests implements Caller {
     }
   }
 
-  async #unknown(name: string): Promise<object> {
-    const request = this.#begin();
+  #unknown(name: string): Promise<never> {
     const error = new UnknownOperationException(
       `There is no operation ${JSON.stringify(String(name).slice(0, 100))}.`,
     );
-    await this.#record("UnknownOperation", true, request, { error });
-    return answer(request, { error });
+    return this.#refuse("UnknownOperation", error);
+  }
+
+  async #refuse(operation: string, error: KmsError): Promise<never> {
+    const request = this.#begin();
+    await this.#record(operation, true, request, { error });
+    return answer(request, { error }) as never;
   }
 
   #begin(id: string = countedId()): Admission {

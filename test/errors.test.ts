@@ -23,6 +23,7 @@ const unmodelled = [
   "UnrecognizedClientException",
   "ExpiredTokenException",
   "InvalidClientTokenId",
+  "RequestEntityTooLargeException",
 ];
 
 describe("errors", () => {
@@ -45,7 +46,7 @@ describe("errors", () => {
     const error = new (classes.get(name) as ErrorClass)();
     expect(error).toMatchObject({ name, message: "", $fault: "client" });
     expect(error.$metadata).toEqual({
-      httpStatusCode: 400,
+      httpStatusCode: name === "RequestEntityTooLargeException" ? 413 : 400,
       requestId: undefined,
       attempts: 1,
       totalRetryDelay: 0,

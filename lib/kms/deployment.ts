@@ -8,6 +8,7 @@ import { Hsm, type HsmOptions, journal, provisionSoftHsm, type Signer, syncSoftH
 import { KeyQuota, KeyRing } from "../keys.ts";
 import { Markers } from "../marker.ts";
 import { Flight, type Service } from "../request.ts";
+import { Secrets } from "../secrets.ts";
 import { openStore, type Store, withLock } from "../store.ts";
 import type { KmsOptions } from "./options.ts";
 
@@ -20,11 +21,18 @@ const AUDIT_KEY_META = "audit key";
 export class Deployment {
   readonly service: Service;
   readonly deletion: Deletion;
+  readonly #servers = new Set<{ close(): Promise<void> }>();
   #closing: Promise<void> | undefined;
 
   constructor(service: Service, deletion: Deletion) {
     this.service = service;
     this.deletion = deletion;
+  }
+
+  /** What is to be closed first. */
+  track<Served extends { close(): Promise<void> }>(server: Served): Served {
+    this.#servers.add(server);
+    return server;
   }
 
   /** Lets nothing more in, waits for what is under way, and lets go of everything. */
@@ -35,6 +43,7 @@ export class Deployment {
 
   async #close(): Promise<void> {
     const { flight, audit, hsm, store } = this.service;
+    await Promise.all([...this.#servers].map((server) => server.close()));
     await Promise.all([flight.close(), this.deletion.close()]);
     await closeAll([audit, hsm, store]);
   }
@@ -83,6 +92,7 @@ export async function openDeployment(options: KmsOptions & { directory: string }
         keys: new KeyRing(hsm, store),
         quota: new KeyQuota(store),
         markers: new Markers(await markerSecret(store)),
+        secrets: await Secrets.open(hsm, store, region, (under) => openDomain(hsm, store, under)),
         flight: new Flight(),
       };
       if (config !== undefined) await writeConfig(directory, config);

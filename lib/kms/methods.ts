@@ -1,5 +1,5 @@
 import type { Operation } from "../operation.ts";
-import { operations } from "../operations.ts";
+import { administration, operations } from "../operations.ts";
 import type { Input, Output } from "../shape.ts";
 
 /** What every answer has besides its own members, as the AWS SDK's have. */
@@ -10,7 +10,7 @@ export interface ResponseMetadata {
   totalRetryDelay: number;
 }
 
-type Rows = typeof operations;
+type Rows = typeof operations & typeof administration;
 type InputOf<Row> = Row extends Operation<string, infer I, infer _> ? Input<I> : never;
 type OutputOf<Row> = Row extends Operation<string, infer _, infer O> ? Output<O> : never;
 type Answer<Row> = Promise<OutputOf<Row> & { $metadata: ResponseMetadata }>;
@@ -27,7 +27,7 @@ abstract class OperationMethods {
   abstract request(operation: string, input: object): Promise<object>;
 }
 
-for (const name of Object.keys(operations)) {
+for (const name of Object.keys({ ...operations, ...administration })) {
   const method = name[0]?.toLowerCase() + name.slice(1);
   Object.defineProperty(OperationMethods.prototype, method, {
     configurable: true,

@@ -25,6 +25,7 @@ import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
 import type { KeyRow, Soon, Store } from "../store.ts";
+import type { Secrets } from "../secrets.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
 const RESOURCES = 100;
@@ -53,6 +54,7 @@ export class Admission implements Request {
   readonly quota: KeyQuota;
   readonly markers: Markers;
   /** The input, once it is known to be valid. */
+  readonly secrets: Secrets;
   input: object | undefined;
   /** ARNs. */
   readonly resources: string[] = [];
@@ -74,6 +76,7 @@ export class Admission implements Request {
     this.quota = service.quota;
     this.markers = service.markers;
     this.#service = service;
+    this.secrets = service.secrets;
     this.#identityPolicies = identityPolicies;
     this.#home = this;
   }
