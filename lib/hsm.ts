@@ -174,13 +174,7 @@ export class Hsm {
     items: Item<Result>[],
     run: (groups: Item<Result>[][]) => Promise<void>,
   ): Promise<void> {
-    const byKey = new Map<NativeKey, Item<Result>[]>();
-    for (const item of items) {
-      const group = byKey.get(item.key);
-      if (group) group.push(item);
-      else byKey.set(item.key, [item]);
-    }
-    const groups = [...byKey.values()];
+    const groups = byKey(items);
     try {
       await run(groups);
     } catch (error) {
@@ -194,10 +188,11 @@ export class Hsm {
   }
 
   readonly #sealItems = async (groups: Item<Uint8Array>[][]): Promise<void> => {
-    const items = groups.flat();
-    const job = pack(groups, items, CIPHERTEXT_OVERHEAD);
-    const counts = Uint32Array.from(groups, (group) => group.length);
-    await this.#token.seal({ ...job, counts, wipeInput: true });
+    const items = together(groups);
+    const counts = new Uint32Array(groups.length);
+    for (let group = 0; group < groups.length; group++) counts[group] = groups[group]?.length as number;
+    const job = { ...pack(groups, items, CIPHERTEXT_OVERHEAD), counts, wipeInput: true };
+    await this.#token.seal(job);
     let at = 0;
     for (const item of items) {
       const end = at + item.input.length + CIPHERTEXT_OVERHEAD;
@@ -207,7 +202,7 @@ export class Hsm {
   };
 
   readonly #openItems = async (groups: Item<Uint8Array | undefined>[][]): Promise<void> => {
-    const items = groups.flat();
+    const items = together(groups);
     const job = pack(groups, items, -CIPHERTEXT_OVERHEAD);
     const members = Uint32Array.from(groups.flatMap((group, index) => group.map(() => index)));
     const authentic = await this.#token.open({ ...job, groups: members });
@@ -220,6 +215,23 @@ export class Hsm {
     job.output.fill(0);
   };
 }
+
+/** Most crossings are about one key: then there is nothing to sort (which takes 0.2 µs an item). */
+function byKey<Result>(items: Item<Result>[]): Item<Result>[][] {
+  const only = items[0]?.key;
+  if (items.every((item) => item.key === only)) return [items];
+  const groups = new Map<NativeKey, Item<Result>[]>();
+  for (const item of items) {
+    const group = groups.get(item.key);
+    if (group) group.push(item);
+    else groups.set(item.key, [item]);
+  }
+  return [...groups.values()];
+}
+
+/** The items of all groups, one group behind the other. */
+const together = <Result>(groups: Item<Result>[][]): Item<Result>[] =>
+  groups.length === 1 ? (groups[0] as Item<Result>[]) : groups.flat();
 
 /**
  * Ciphertexts are handed out as views of the output; plaintexts are cut out as memory of their own, so that no
