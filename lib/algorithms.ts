@@ -1,21 +1,23 @@
 import { InvalidKeyUsageException, UnsupportedOperationException, ValidationException } from "./errors.ts";
+import type { Material, Signing } from "./hsm.ts";
 import type { Valid } from "./shape.ts";
 import type * as shapes from "./shapes.ts";
 
 export type KeySpec = Valid<typeof shapes.KeySpec>;
 export type KeyUsage = Valid<typeof shapes.KeyUsageType>;
 export type DataKeySpec = Valid<typeof shapes.DataKeySpec>;
+export type DataKeyPairSpec = Valid<typeof shapes.DataKeyPairSpec>;
 export type EncryptionAlgorithm = Valid<typeof shapes.EncryptionAlgorithmSpec>;
 export type SigningAlgorithm = Valid<typeof shapes.SigningAlgorithmSpec>;
 export type MacAlgorithm = Valid<typeof shapes.MacAlgorithmSpec>;
 export type KeyAgreementAlgorithm = Valid<typeof shapes.KeyAgreementAlgorithmSpec>;
+export type MessageType = Valid<typeof shapes.MessageType>;
 
 /** All that is to be known of a key spec: nothing else in the house compares its name. */
 export interface Algorithm {
   readonly keySpec: KeySpec;
-  /** What a backing key is on the token. */
-  readonly keyType: "CKK_GENERIC_SECRET";
-  readonly bits: number;
+  /** What a backing key is to the HSM. The AES-256-GCM keys are derived from theirs (docs/ciphertext.md). */
+  readonly material: Material;
   readonly usages: readonly KeyUsage[];
   /** Present where CreateKey may leave the usage out. */
   readonly defaultUsage?: KeyUsage;
@@ -23,33 +25,98 @@ export interface Algorithm {
   readonly signingAlgorithms: readonly SigningAlgorithm[];
   readonly macAlgorithms: readonly MacAlgorithm[];
   readonly keyAgreementAlgorithms: readonly KeyAgreementAlgorithm[];
-  /** What the token must be able to do, besides wrapping and unwrapping. */
-  readonly mechanisms: readonly string[];
-  /** The longest plaintext that Encrypt takes, in bytes. */
-  readonly longestPlaintext?: number;
+  /** The longest plaintext that Encrypt takes, in bytes, under each encryption algorithm. */
+  readonly longestPlaintext: Readonly<Partial<Record<EncryptionAlgorithm, number>>>;
 }
 
-/** The key specs that are served. The AES-256-GCM keys are derived in the token (docs/ciphertext.md). */
+const none = {
+  encryptionAlgorithms: [],
+  signingAlgorithms: [],
+  macAlgorithms: [],
+  keyAgreementAlgorithms: [],
+  longestPlaintext: {},
+} as const;
+
+function rsa(bits: 2048 | 3072 | 4096): Algorithm {
+  const bytes = bits / 8;
+  return {
+    ...none,
+    keySpec: `RSA_${bits}`,
+    material: { type: "rsa", bits },
+    usages: ["ENCRYPT_DECRYPT", "SIGN_VERIFY"],
+    encryptionAlgorithms: ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"],
+    // RFC 8017, section 7.1.1: two digests and two bytes less than the modulus.
+    longestPlaintext: { RSAES_OAEP_SHA_1: bytes - 42, RSAES_OAEP_SHA_256: bytes - 66 },
+    signingAlgorithms: [
+      "RSASSA_PKCS1_V1_5_SHA_256",
+      "RSASSA_PKCS1_V1_5_SHA_384",
+      "RSASSA_PKCS1_V1_5_SHA_512",
+      "RSASSA_PSS_SHA_256",
+      "RSASSA_PSS_SHA_384",
+      "RSASSA_PSS_SHA_512",
+    ],
+  };
+}
+
+type Curve = Extract<Material, { type: "ec" }>["curve"];
+
+function agreeing(keySpec: KeySpec, curve: Curve, signing: SigningAlgorithm): Algorithm {
+  return {
+    ...none,
+    keySpec,
+    material: { type: "ec", curve },
+    usages: ["SIGN_VERIFY", "KEY_AGREEMENT"],
+    signingAlgorithms: [signing],
+    keyAgreementAlgorithms: ["ECDH"],
+  };
+}
+
+function signing(keySpec: KeySpec, material: Material, names: readonly SigningAlgorithm[]): Algorithm {
+  return { ...none, keySpec, material, usages: ["SIGN_VERIFY"], signingAlgorithms: names };
+}
+
+function hmac(bits: 224 | 256 | 384 | 512): Algorithm {
+  return {
+    ...none,
+    keySpec: `HMAC_${bits}`,
+    material: { type: "secret", bytes: bits / 8 },
+    usages: ["GENERATE_VERIFY_MAC"],
+    macAlgorithms: [`HMAC_SHA_${bits}`],
+  };
+}
+
+/** The key specs that are served. SM2 is one of China's Regions only. */
 export const algorithms: readonly Algorithm[] = [
   {
+    ...none,
     keySpec: "SYMMETRIC_DEFAULT",
-    keyType: "CKK_GENERIC_SECRET",
-    bits: 256,
+    material: { type: "secret", bytes: 32 },
     usages: ["ENCRYPT_DECRYPT"],
     defaultUsage: "ENCRYPT_DECRYPT",
     encryptionAlgorithms: ["SYMMETRIC_DEFAULT"],
-    signingAlgorithms: [],
-    macAlgorithms: [],
-    keyAgreementAlgorithms: [],
-    mechanisms: ["CKM_GENERIC_SECRET_KEY_GEN", "CKM_SHA256_HMAC"],
-    longestPlaintext: 4096,
+    longestPlaintext: { SYMMETRIC_DEFAULT: 4096 },
   },
+  rsa(2048),
+  rsa(3072),
+  rsa(4096),
+  agreeing("ECC_NIST_P256", "P-256", "ECDSA_SHA_256"),
+  agreeing("ECC_NIST_P384", "P-384", "ECDSA_SHA_384"),
+  agreeing("ECC_NIST_P521", "P-521", "ECDSA_SHA_512"),
+  signing("ECC_SECG_P256K1", { type: "ec", curve: "secp256k1" }, ["ECDSA_SHA_256"]),
+  signing("ECC_NIST_EDWARDS25519", { type: "ed25519" }, ["ED25519_SHA_512", "ED25519_PH_SHA_512"]),
+  hmac(224),
+  hmac(256),
+  hmac(384),
+  hmac(512),
+  signing("ML_DSA_44", { type: "ml-dsa", parameterSet: 44 }, ["ML_DSA_SHAKE_256"]),
+  signing("ML_DSA_65", { type: "ml-dsa", parameterSet: 65 }, ["ML_DSA_SHAKE_256"]),
+  signing("ML_DSA_87", { type: "ml-dsa", parameterSet: 87 }, ["ML_DSA_SHAKE_256"]),
 ];
 
 const bySpec = new Map<string, Algorithm>(algorithms.map((row) => [row.keySpec, row]));
 
 /** Throws `UnsupportedOperationException` for a spec that the model knows and this service does not serve. */
-export function algorithmOf(keySpec: KeySpec): Algorithm {
+export function algorithmOf(keySpec: KeySpec | DataKeyPairSpec): Algorithm {
   const row = bySpec.get(keySpec);
   if (row === undefined)
     throw new UnsupportedOperationException(
@@ -75,12 +142,98 @@ export function encryptionAlgorithmOf(
   algorithm: Algorithm,
   name: EncryptionAlgorithm = "SYMMETRIC_DEFAULT",
 ): EncryptionAlgorithm {
-  if (!algorithm.encryptionAlgorithms.includes(name))
-    throw new InvalidKeyUsageException(
-      `Algorithm ${name} is incompatible with key spec ${algorithm.keySpec}.`,
-    );
+  return fitting(algorithm.encryptionAlgorithms, name, algorithm);
+}
+
+/** Throws `InvalidKeyUsageException` when keys of the spec know no such algorithm. */
+export function fitting<Name extends string>(
+  offered: readonly Name[],
+  name: Name,
+  { keySpec }: Algorithm,
+): Name {
+  if (!offered.includes(name))
+    throw new InvalidKeyUsageException(`Algorithm ${name} is incompatible with key spec ${keySpec}.`);
   return name;
 }
+
+/** How a signing algorithm takes each type of message: hashed first, or as it is. */
+interface SigningRow {
+  readonly [type: string]: { readonly signing: Signing; readonly hash?: Digest };
+}
+
+/** Digests, by node:crypto's names. */
+type Digest = "sha256" | "sha384" | "sha512";
+
+const digests = {
+  256: { hash: "SHA-256", digest: "sha256" },
+  384: { hash: "SHA-384", digest: "sha384" },
+  512: { hash: "SHA-512", digest: "sha512" },
+} as const;
+
+function hashed(scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa", bits: 256 | 384 | 512): SigningRow {
+  const { hash, digest } = digests[bits];
+  const signing = { scheme, hash } as const;
+  return { RAW: { signing, hash: digest }, DIGEST: { signing } };
+}
+
+const signings: Readonly<Partial<Record<SigningAlgorithm, SigningRow>>> = {
+  RSASSA_PSS_SHA_256: hashed("rsa-pss", 256),
+  RSASSA_PSS_SHA_384: hashed("rsa-pss", 384),
+  RSASSA_PSS_SHA_512: hashed("rsa-pss", 512),
+  RSASSA_PKCS1_V1_5_SHA_256: hashed("rsa-pkcs1", 256),
+  RSASSA_PKCS1_V1_5_SHA_384: hashed("rsa-pkcs1", 384),
+  RSASSA_PKCS1_V1_5_SHA_512: hashed("rsa-pkcs1", 512),
+  ECDSA_SHA_256: hashed("ecdsa", 256),
+  ECDSA_SHA_384: hashed("ecdsa", 384),
+  ECDSA_SHA_512: hashed("ecdsa", 512),
+  ED25519_SHA_512: { RAW: { signing: { scheme: "ed25519" } } },
+  ED25519_PH_SHA_512: { DIGEST: { signing: { scheme: "ed25519ph" } } },
+  ML_DSA_SHAKE_256: {
+    RAW: { signing: { scheme: "ml-dsa" } },
+    EXTERNAL_MU: { signing: { scheme: "ml-dsa-mu" } },
+  },
+};
+
+/** Bytes that a message of a type must have; absent where it may have any number. */
+function bytesOf(type: MessageType, { signing }: SigningRow[string]): number | undefined {
+  if (type === "RAW") return undefined;
+  if ("hash" in signing) return Number(signing.hash.slice(-3)) / 8;
+  return 64;
+}
+
+/** How a signing algorithm signs and verifies messages of a type. */
+export interface SigningTerms {
+  readonly signing: Signing;
+  /** The digest that the message is hashed with first, by node:crypto's name. */
+  readonly hash?: Digest | undefined;
+}
+
+/** Throws `ValidationException` when the algorithm takes no such message, or none of that length. */
+export function signingTerms(name: SigningAlgorithm, type: MessageType, message: Uint8Array): SigningTerms {
+  const row = signings[name];
+  const terms = row?.[type];
+  if (row === undefined || terms === undefined)
+    throw new ValidationException(
+      `Algorithm ${name} does not take MessageType ${type}, but ${Object.keys(row ?? {}).join(" or ")}.`,
+    );
+  const bytes = bytesOf(type, terms);
+  if (bytes !== undefined && message.length !== bytes)
+    throw new ValidationException(`Digest is invalid length for algorithm ${name}.`);
+  return terms;
+}
+
+/** The digest of a MAC algorithm and of OAEP, as the HSM calls it. */
+export const macHash = {
+  HMAC_SHA_224: "SHA-224",
+  HMAC_SHA_256: "SHA-256",
+  HMAC_SHA_384: "SHA-384",
+  HMAC_SHA_512: "SHA-512",
+} as const satisfies Record<MacAlgorithm, string>;
+
+export const oaepHash: Readonly<Partial<Record<EncryptionAlgorithm, "SHA-1" | "SHA-256">>> = {
+  RSAES_OAEP_SHA_1: "SHA-1",
+  RSAES_OAEP_SHA_256: "SHA-256",
+};
 
 /** Bytes of a data key. */
 export const dataKeyBytes: Readonly<Record<DataKeySpec, number>> = { AES_256: 32, AES_128: 16 };

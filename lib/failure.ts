@@ -5,6 +5,7 @@ import {
   KeyUnavailableException,
   KMSInternalException,
   KmsError,
+  UnsupportedOperationException,
 } from "./errors.ts";
 
 /** What the engine and the token say when the token cannot be reached, as opposed to refusing something. */
@@ -31,6 +32,8 @@ export function failureOf(cause: unknown, resources: readonly string[]): KmsErro
     return new KeyUnavailableException("The HSM cannot be reached at present; try again later.", { cause });
   if (code === "DEADLINE")
     return new DependencyTimeoutException("The HSM did not answer in time; try again.", { cause });
+  if (code === "MECHANISM_MISSING")
+    return new UnsupportedOperationException((cause as Error).message, { cause });
   if (code === "BINDING_MISMATCH")
     return new KMSInternalException(
       `The stored material of ${resources.join(" or ")} is damaged or was moved there from another key.`,

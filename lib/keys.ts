@@ -1,7 +1,8 @@
 /** KMS keys: what is told of them, and the material behind them. */
 
-export { Material } from "./keys/material.ts";
-export { arnOf, describe, type KeyMetadata } from "./keys/metadata.ts";
+export { checkLength, type Encryption, encryptionUnder, open, seal } from "./keys/encryption.ts";
+export { KeyMaterial } from "./keys/material.ts";
+export { arnOf, describe, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
 export { KeyQuota } from "./keys/quota.ts";
 export { KeyRing } from "./keys/ring.ts";
 export { newKey } from "./keys/row.ts";

@@ -3,10 +3,14 @@ import * as accessKeys from "./operations/access-keys.ts";
 import * as aliases from "./operations/aliases.ts";
 import * as batches from "./operations/batches.ts";
 import * as dataKeys from "./operations/data-keys.ts";
+import * as dataKeyPairs from "./operations/data-key-pairs.ts";
 import * as encryption from "./operations/encryption.ts";
+import * as keyPairs from "./operations/key-pairs.ts";
 import * as keys from "./operations/keys.ts";
+import * as macs from "./operations/macs.ts";
 import * as policies from "./operations/policies.ts";
 import * as random from "./operations/random.ts";
+import * as signing from "./operations/signing.ts";
 import * as tags from "./operations/tags.ts";
 
 /** The operations of AWS KMS that are offered, by their names. */
@@ -17,11 +21,16 @@ export const operations = byName({
   ...policies,
   ...encryption,
   ...dataKeys,
+  ...dataKeyPairs,
+  ...keyPairs,
+  ...signing,
+  ...macs,
   ...random,
 });
 
 /** Operations of our own, which are not offered to AWS's clients. */
 export const extensions = byName({ ...batches });
+export const administration = byName({ ...accessKeys });
 
 /** Every row, by its name. */
 export const table: ReadonlyMap<string, Operation> = new Map(
@@ -30,7 +39,6 @@ export const table: ReadonlyMap<string, Operation> = new Map(
 
 type Named = { readonly name: string };
 
-export const administration = byName({ ...accessKeys });
 /** The rows of the families under the names of the operations, which are those of the exports in capitals. */
 function byName<Rows extends Readonly<Record<string, Named>>>(rows: Rows) {
   const named = Object.values(rows).map((row) => [row.name, row]);

@@ -186,4 +186,19 @@ export const RecipientInfo = structure({
 export const DryRunModifierType = string({ enum: ["IGNORE_CIPHERTEXT"] });
 export const DryRunModifierList = list(DryRunModifierType);
 export const NumberOfBytesType = integer({ min: 1, max: 1024 });
+export const DataKeyPairSpec = string({
+  enum: [
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "ECC_NIST_P256",
+    "ECC_NIST_P384",
+    "ECC_NIST_P521",
+    "ECC_SECG_P256K1",
+    "SM2",
+    "ECC_NIST_EDWARDS25519",
+  ],
+});
+export const MessageType = string({ enum: ["RAW", "DIGEST", "EXTERNAL_MU"] });
+export const PublicKeyType = blob({ min: 1, max: 8192 });
 export const DataKeySpec = string({ enum: ["AES_256", "AES_128"] });

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { algorithmOf, algorithms, dataKeyBytes, encryptionAlgorithmOf, usageOf } from "../lib/algorithms.ts";
+import {
+  algorithmOf,
+  algorithms,
+  dataKeyBytes,
+  encryptionAlgorithmOf,
+  signingTerms,
+  usageOf,
+} from "../lib/algorithms.ts";
 import { OVERHEAD_BYTES } from "../lib/ciphertext.ts";
 import { validate } from "../lib/shape.ts";
 import * as shapes from "../lib/shapes.ts";
@@ -35,9 +42,40 @@ describe("the table", () => {
   });
 
   it("lets nothing be encrypted that makes a ciphertext too long for the model", () => {
-    const longest = symmetric.longestPlaintext ?? 0;
+    const longest = symmetric.longestPlaintext.SYMMETRIC_DEFAULT ?? 0;
     validate(shapes.PlaintextType, new Uint8Array(longest));
     validate(shapes.CiphertextType, new Uint8Array(longest + OVERHEAD_BYTES));
+  });
+
+  it("bounds what each encryption algorithm takes, RSA as the service does", () => {
+    for (const row of algorithms)
+      expect(Object.keys(row.longestPlaintext).toSorted()).toEqual(row.encryptionAlgorithms.toSorted());
+    const bounds = (["RSA_2048", "RSA_3072", "RSA_4096"] as const).map(
+      (spec) => algorithmOf(spec).longestPlaintext,
+    );
+    expect(bounds).toEqual([
+      { RSAES_OAEP_SHA_1: 214, RSAES_OAEP_SHA_256: 190 },
+      { RSAES_OAEP_SHA_1: 342, RSAES_OAEP_SHA_256: 318 },
+      { RSAES_OAEP_SHA_1: 470, RSAES_OAEP_SHA_256: 446 },
+    ]);
+  });
+
+  it("says of each signing algorithm how it takes a message", () => {
+    const message = new Uint8Array(64);
+    for (const { keySpec, signingAlgorithms } of algorithms)
+      for (const name of signingAlgorithms) {
+        const taken = (shapes.MessageType.enum ?? []).filter((type) => {
+          try {
+            return signingTerms(name, type, message) !== undefined;
+          } catch (error) {
+            if (/invalid length/.test((error as Error).message)) return true;
+            return false;
+          }
+        });
+        const ed = keySpec === "ECC_NIST_EDWARDS25519";
+        if (ed) expect(taken).toEqual([name === "ED25519_SHA_512" ? "RAW" : "DIGEST"]);
+        else expect(taken).toEqual(["RAW", name === "ML_DSA_SHAKE_256" ? "EXTERNAL_MU" : "DIGEST"]);
+      }
   });
 });
 
@@ -45,7 +83,9 @@ it.each(unserved)("%s is refused by name", (keySpec) => {
   expect(() => algorithmOf(keySpec)).toThrow(
     expect.objectContaining({
       name: "UnsupportedOperationException",
-      message: `KeySpec ${keySpec} is not offered here. Offered: SYMMETRIC_DEFAULT.`,
+      message: expect.stringMatching(
+        `^KeySpec ${keySpec} is not offered here. Offered: SYMMETRIC_DEFAULT, RSA_2048`,
+      ),
     }),
   );
 });

@@ -1,6 +1,6 @@
 import type { BatchError } from "../batch.ts";
 import { failureOf } from "../failure.ts";
-import type { Material as KeyMaterial } from "../keys.ts";
+import type { KeyMaterial } from "../keys.ts";
 import { errorOf, isError, type Material } from "./material.ts";
 import { type Packed, plaintextLength } from "./pack.ts";
 

@@ -1,6 +1,6 @@
 import type { BatchError } from "../batch.ts";
 import { KmsError } from "../errors.ts";
-import type { Material as KeyMaterial } from "../keys.ts";
+import type { KeyMaterial } from "../keys.ts";
 
 /** What ciphertexts with the same head are under. */
 export interface Material {

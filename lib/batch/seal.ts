@@ -1,9 +1,9 @@
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
-import type { Material } from "../keys.ts";
+import type { KeyMaterial } from "../keys.ts";
 import type { Packed } from "./pack.ts";
 
 /** Seals all packed entries with one derived key; item i of the output is `lengths[i]` + 86 bytes long. */
-export async function sealPacked({ hsm, native }: Material, packed: Packed): Promise<Uint8Array> {
+export async function sealPacked({ hsm, native }: KeyMaterial, packed: Packed): Promise<Uint8Array> {
   const { input, copied, lengths, contexts, contextLengths } = packed;
   const output = new Uint8Array(input.length + lengths.length * CIPHERTEXT_OVERHEAD);
   if (lengths.length === 0) return output;

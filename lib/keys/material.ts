@@ -1,7 +1,7 @@
-import type { Hsm, NativeKey } from "../hsm.ts";
+import type { Hsm, Mac, NativeKey, OaepHash, Signing } from "../hsm.ts";
 
 /** The material of a KMS key, by the HSM that can use it. */
-export class Material {
+export class KeyMaterial {
   readonly hsm: Hsm;
   readonly native: NativeKey;
   /** Of key pairs: SubjectPublicKeyInfo, DER. */
@@ -21,5 +21,23 @@ export class Material {
   /** Opens one ciphertext; resolves to undefined when it is not authentic. */
   open(ciphertext: Uint8Array, context: Uint8Array): Promise<Uint8Array | undefined> {
     return this.hsm.open(this.native, ciphertext, context);
+  }
+
+  sign(signing: Signing, input: Uint8Array): Promise<Uint8Array> {
+    return this.hsm.sign(this.native, signing, input);
+  }
+
+  mac(hash: Mac["hash"], message: Uint8Array): Promise<Uint8Array> {
+    return this.hsm.mac(this.native, { hash, message });
+  }
+
+  /** RSAES-OAEP; resolves to undefined when it does not decrypt. */
+  decrypt(hash: OaepHash, ciphertext: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.hsm.decrypt(this.native, { hash, ciphertext });
+  }
+
+  /** ECDH with another's public key (SPKI) of the same curve: the x coordinate. */
+  deriveSecret(publicKey: Uint8Array): Promise<Uint8Array> {
+    return this.hsm.deriveSecret(this.native, publicKey);
   }
 }

@@ -11,6 +11,12 @@ const oldSpecs = new Set<string>(shapes.CustomerMasterKeySpec.enum);
 
 export const arnOf = (key: KeyRow): string => keyArn(key.region, key.account, key.keyId);
 
+/** The id of a key's material as answers name it: they do for keys that can have several. */
+export function shownMaterialId(key: KeyRow, materialId: string | null): string | undefined {
+  const { material, defaultUsage } = algorithmOf(key.keySpec as KeySpec);
+  return material.type === "secret" && defaultUsage && materialId !== null ? materialId : undefined;
+}
+
 /** What DescribeKey and CreateKey tell of a key. Lists that would be empty are left out, as AWS does. */
 export function describe(key: KeyRow): KeyMetadata {
   const algorithm = algorithmOf(key.keySpec as KeySpec);
@@ -30,8 +36,8 @@ export function describe(key: KeyRow): KeyMetadata {
   };
   if (oldSpecs.has(key.keySpec))
     metadata.CustomerMasterKeySpec = key.keySpec as KeyMetadata["CustomerMasterKeySpec"];
-  if (key.keySpec === "SYMMETRIC_DEFAULT" && key.materialId !== null)
-    metadata.CurrentKeyMaterialId = key.materialId;
+  const materialId = shownMaterialId(key, key.materialId);
+  if (materialId !== undefined) metadata.CurrentKeyMaterialId = materialId;
   if (key.deletionAt !== null) metadata.DeletionDate = new Date(key.deletionAt);
   if (key.keyUsage === "ENCRYPT_DECRYPT") metadata.EncryptionAlgorithms = [...algorithm.encryptionAlgorithms];
   if (key.keyUsage === "SIGN_VERIFY") metadata.SigningAlgorithms = [...algorithm.signingAlgorithms];

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
+import { algorithmOf, type KeySpec } from "../algorithms.ts";
 import { type Belonging, bindingContext, writeHead } from "../ciphertext.ts";
 import type { Hsm } from "../hsm.ts";
 import type { BackingKeyRow, KeyRow, New, Soon, Store } from "../store.ts";
-import { Material } from "./material.ts";
+import { KeyMaterial } from "./material.ts";
 
 /** How many backing keys are remembered; each takes a few hundred bytes here and none in the token. */
 const LIMIT = 1 << 18;
@@ -11,8 +12,10 @@ const LIMIT = 1 << 18;
 interface Named {
   readonly region: string;
   readonly keyId: string;
-  readonly material: Material;
+  readonly material: KeyMaterial;
 }
+
+type KeyPair = KeyMaterial & { readonly publicKey: Uint8Array };
 
 /**
  * The backing keys behind KMS keys: makes new ones in the HSM and names stored ones to it. A named one is
@@ -33,12 +36,14 @@ export class KeyRing {
   async create(key: Omit<Belonging, "materialId">, createdAt: number): Promise<New<BackingKeyRow>> {
     const { region, keyId, version } = key;
     const materialId = randomBytes(32).toString("hex");
-    const blob = await this.#hsm.generateKey(region, bindingContext({ ...key, materialId }));
-    return { region, keyId, version, materialId, blob, createdAt, state: "CURRENT" };
+    const context = bindingContext({ ...key, materialId });
+    const { material } = algorithmOf(key.keySpec as KeySpec);
+    const { blob, publicKey } = await this.#hsm.generateKey({ domain: region, context, material });
+    return { region, keyId, version, materialId, blob, publicKey, createdAt, state: "CURRENT" };
   }
 
   /** The key's material with this id, undefined when it has none such. Does not touch the token. */
-  find(key: KeyRow, materialId: string): Soon<Material | undefined> {
+  find(key: KeyRow, materialId: string): Soon<KeyMaterial | undefined> {
     const named = this.#named.get(materialId);
     // A ciphertext may name one key and the material of another.
     if (named !== undefined && named.keyId === key.keyId && named.region === key.region)
@@ -48,9 +53,16 @@ export class KeyRing {
   }
 
   /** The material that the key seals with now. */
-  current(key: KeyRow): Soon<Material> {
+  current(key: KeyRow): Soon<KeyMaterial> {
     const found = key.materialId === null ? undefined : this.find(key, key.materialId);
     return found instanceof Promise ? found.then((material) => present(material, key)) : present(found, key);
+  }
+
+  /** The same for what has a public key. */
+  async pair(key: KeyRow): Promise<KeyPair> {
+    const material = await this.current(key);
+    if (material.publicKey === undefined) throw new Error(`${key.keySpec} has no public key`);
+    return material as KeyPair;
   }
 
   /**
@@ -68,7 +80,7 @@ export class KeyRing {
     }
   }
 
-  #name(key: KeyRow, row: BackingKeyRow | undefined): Material | undefined {
+  #name(key: KeyRow, row: BackingKeyRow | undefined): KeyMaterial | undefined {
     if (row === undefined || row.blob === null) return undefined;
     const { region, keyId, materialId, blob, publicKey } = row;
     const native = this.#hsm.key({
@@ -78,7 +90,7 @@ export class KeyRing {
       header: writeHead({ keyId, materialId }),
     });
     if (this.#named.size >= LIMIT) this.#dropOlderHalf();
-    const material = new Material(this.#hsm, native, publicKey ?? undefined);
+    const material = new KeyMaterial(this.#hsm, native, publicKey ?? undefined);
     this.#named.set(materialId, { region, keyId, material });
     return material;
   }
@@ -93,7 +105,7 @@ export class KeyRing {
   }
 }
 
-function present(material: Material | undefined, { keyId, region, materialId }: KeyRow): Material {
+function present(material: KeyMaterial | undefined, { keyId, region, materialId }: KeyRow): KeyMaterial {
   if (material !== undefined) return material;
   throw new Error(
     `the store has key ${keyId} of ${region} without its material ${materialId}: it is damaged`,

@@ -85,7 +85,8 @@ export const updateAlias = operation({
     const present = await request.admit(alias.keyId, leaving("kms:UpdateAlias"));
     const fits =
       present.keyUsage === key.keyUsage &&
-      algorithmOf(present.keySpec as KeySpec).keyType === algorithmOf(key.keySpec as KeySpec).keyType;
+      algorithmOf(present.keySpec as KeySpec).material.type ===
+        algorithmOf(key.keySpec as KeySpec).material.type;
     if (!fits)
       throw new ValidationException(
         `Alias ${arn} must keep a target of the same type and usage: ${present.keySpec} for ${present.keyUsage}.`,

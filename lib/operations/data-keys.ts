@@ -1,7 +1,6 @@
 import { type DataKeySpec, dataKeyBytes } from "../algorithms.ts";
-import { encodeContext } from "../ciphertext.ts";
 import { ValidationException } from "../errors.ts";
-import { arnOf } from "../keys.ts";
+import { arnOf, encryptionUnder, seal, shownMaterialId } from "../keys.ts";
 import {
   operation,
   type Request,
@@ -90,12 +89,10 @@ async function generate({ hsm, keys }: Request, input: DataKeyRequest, key: KeyR
   const { KeySpec, NumberOfBytes } = input;
   if ((KeySpec === undefined) === (NumberOfBytes === undefined))
     throw new ValidationException("Please specify either number of bytes or key spec.");
-  const context = encodeContext(input.EncryptionContext);
+  const how = encryptionUnder(key, undefined, input.EncryptionContext);
   refuseDryRun(input);
   const plaintext = await hsm.random(KeySpec ? dataKeyBytes[KeySpec] : (NumberOfBytes as number));
-  const CiphertextBlob = await (await keys.current(key)).seal(plaintext, context);
-  return {
-    plaintext,
-    answer: { CiphertextBlob, KeyId: arnOf(key), KeyMaterialId: key.materialId ?? undefined },
-  };
+  const CiphertextBlob = await seal(keys, how, plaintext);
+  const KeyMaterialId = shownMaterialId(key, key.materialId);
+  return { plaintext, answer: { CiphertextBlob, KeyId: arnOf(key), KeyMaterialId } };
 }

@@ -1,7 +1,6 @@
-import { algorithmOf, type EncryptionAlgorithm, encryptionAlgorithmOf, type KeySpec } from "../algorithms.ts";
-import { encodeContext } from "../ciphertext.ts";
+import type { EncryptionAlgorithm } from "../algorithms.ts";
 import { InvalidCiphertextException, ValidationException } from "../errors.ts";
-import { arnOf } from "../keys.ts";
+import { arnOf, checkLength, encryptionUnder, open, seal, shownMaterialId } from "../keys.ts";
 import {
   operation,
   type Request,
@@ -12,7 +11,6 @@ import {
 } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
-import type { KeyRow } from "../store.ts";
 
 const { EncryptionAlgorithmSpec } = shapes;
 
@@ -43,14 +41,12 @@ export const encrypt = operation({
   key: { member: "KeyId", aliases: true },
   states: states.using,
   usage: "ENCRYPT_DECRYPT",
-  async run({ keys }, input, key) {
-    const algorithm = algorithmFor(key, input.EncryptionAlgorithm);
-    const context = encodeContext(input.EncryptionContext);
+  async run(request, input, key) {
+    const how = encryptionUnder(key, input.EncryptionAlgorithm, input.EncryptionContext);
+    checkLength(how, input.Plaintext);
     refuseDryRun(input);
-    const material = keys.current(key);
-    const held = material instanceof Promise ? await material : material;
-    const CiphertextBlob = await held.seal(input.Plaintext, context);
-    return { CiphertextBlob, KeyId: arnOf(key), EncryptionAlgorithm: algorithm };
+    const CiphertextBlob = await seal(request.keys, how, input.Plaintext);
+    return { CiphertextBlob, KeyId: arnOf(key), EncryptionAlgorithm: how.algorithm };
   },
 });
 
@@ -76,7 +72,7 @@ export const decrypt = operation({
   errors: openingFailures,
   async run(request, input) {
     refuseRecipient(input);
-    const { key, materialId, algorithm, plaintext } = await open(request, {
+    const { key, materialId, algorithm, plaintext } = await openAdmitted(request, {
       action: "kms:Decrypt",
       reference: input.KeyId,
       ciphertext: input.CiphertextBlob,
@@ -90,7 +86,7 @@ export const decrypt = operation({
       KeyId: arnOf(key),
       Plaintext: plaintext,
       EncryptionAlgorithm: algorithm,
-      KeyMaterialId: materialId,
+      KeyMaterialId: shownMaterialId(key, materialId),
     };
   },
 });
@@ -124,9 +120,12 @@ export const reEncrypt = operation({
   errors: openingFailures,
   async run(request, input) {
     const target = await request.admit(input.DestinationKeyId, { ...using, action: "kms:ReEncryptTo" });
-    const targetAlgorithm = algorithmFor(target, input.DestinationEncryptionAlgorithm);
-    const targetContext = encodeContext(input.DestinationEncryptionContext);
-    const { key, materialId, algorithm, plaintext } = await open(request, {
+    const how = encryptionUnder(
+      target,
+      input.DestinationEncryptionAlgorithm,
+      input.DestinationEncryptionContext,
+    );
+    const { key, materialId, algorithm, plaintext } = await openAdmitted(request, {
       action: "kms:ReEncryptFrom",
       reference: input.SourceKeyId,
       ciphertext: input.CiphertextBlob,
@@ -135,25 +134,22 @@ export const reEncrypt = operation({
       dryRun: input,
     });
     try {
+      checkLength(how, plaintext);
       refuseDryRun(input);
       return {
-        CiphertextBlob: await (await request.keys.current(target)).seal(plaintext, targetContext),
+        CiphertextBlob: await seal(request.keys, how, plaintext),
         SourceKeyId: arnOf(key),
         KeyId: arnOf(target),
         SourceEncryptionAlgorithm: algorithm,
-        DestinationEncryptionAlgorithm: targetAlgorithm,
-        SourceKeyMaterialId: materialId,
-        DestinationKeyMaterialId: target.materialId ?? undefined,
+        DestinationEncryptionAlgorithm: how.algorithm,
+        SourceKeyMaterialId: shownMaterialId(key, materialId),
+        DestinationKeyMaterialId: shownMaterialId(target, target.materialId),
       };
     } finally {
       plaintext.fill(0);
     }
   },
 });
-
-function algorithmFor(key: KeyRow, name: EncryptionAlgorithm | undefined): EncryptionAlgorithm {
-  return encryptionAlgorithmOf(algorithmOf(key.keySpec as KeySpec), name);
-}
 
 interface Opening {
   action: string;
@@ -170,12 +166,12 @@ interface DryRun {
 }
 
 /** Opens a ciphertext under the key that it names; throws `InvalidCiphertextException` when it is not authentic. */
-async function open(request: Request, o: Opening) {
+async function openAdmitted(request: Request, o: Opening) {
   const admission = { ...using, action: o.action };
   if (o.dryRun.DryRun && o.dryRun.DryRunModifiers?.includes("IGNORE_CIPHERTEXT")) {
     if (o.reference === undefined)
       throw new ValidationException("A dry run that ignores the ciphertext must name the key.");
-    algorithmFor(await request.admit(o.reference, admission), o.algorithm);
+    encryptionUnder(await request.admit(o.reference, admission), o.algorithm, o.context);
     refuseDryRun(o.dryRun);
   }
   if (o.ciphertext === undefined)
@@ -184,10 +180,8 @@ async function open(request: Request, o: Opening) {
         "Member must not be null",
     );
   const { key, materialId } = await request.admitCiphertext(o.ciphertext, o.reference, admission);
-  const algorithm = algorithmFor(key, o.algorithm);
-  const context = encodeContext(o.context);
-  const material = await request.keys.find(key, materialId);
-  const plaintext = material && (await material.open(o.ciphertext, context));
+  const how = encryptionUnder(key, o.algorithm, o.context);
+  const plaintext = await open(request.keys, how, materialId, o.ciphertext);
   if (plaintext === undefined) throw new InvalidCiphertextException();
-  return { key, materialId, algorithm, plaintext };
+  return { key, materialId, algorithm: how.algorithm, plaintext };
 }

@@ -8,6 +8,7 @@ import {
   type Policy,
   type Principal,
 } from "../access.ts";
+import { algorithmOf, type KeySpec } from "../algorithms.ts";
 import {
   aliasArn,
   type Home,
@@ -24,8 +25,8 @@ import { arnOf, type KeyQuota, type KeyRing } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
-import type { KeyRow, Soon, Store } from "../store.ts";
 import type { Secrets } from "../secrets.ts";
+import type { KeyRow, Soon, Store } from "../store.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
 const RESOURCES = 100;
@@ -53,8 +54,8 @@ export class Admission implements Request {
   readonly keys: KeyRing;
   readonly quota: KeyQuota;
   readonly markers: Markers;
-  /** The input, once it is known to be valid. */
   readonly secrets: Secrets;
+  /** The input, once it is known to be valid. */
   input: object | undefined;
   /** ARNs. */
   readonly resources: string[] = [];
@@ -75,8 +76,8 @@ export class Admission implements Request {
     this.keys = service.keys;
     this.quota = service.quota;
     this.markers = service.markers;
-    this.#service = service;
     this.secrets = service.secrets;
+    this.#service = service;
     this.#identityPolicies = identityPolicies;
     this.#home = this;
   }
@@ -104,6 +105,9 @@ export class Admission implements Request {
     const head = readHead(ciphertext);
     if (text !== undefined)
       return then(this.admit(text, terms), (key) => {
+        // What an RSA key encrypts says nothing of its key.
+        if (algorithmOf(key.keySpec as KeySpec).material.type === "rsa")
+          return { key, materialId: key.materialId as string };
         if (head === undefined) throw new InvalidCiphertextException();
         if (head.keyId === key.keyId) return { key, materialId: head.materialId };
         return then(this.store.key(this.region, head.keyId), (other) => {
