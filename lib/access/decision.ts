@@ -90,10 +90,8 @@ export function decide(request: AccessRequest): Decision {
     }
     if (closed === "service control policy") return refuse(`no ${closed} statement allows`);
   }
-  const voices = {
-    ...{ precise, included, delegated, permitted },
-    closed: closed && refuse(`no ${closed} statement allows`),
-  };
+  const shut = closed && refuse(`no ${closed} statement allows`);
+  const voices: Voices = { precise, included, delegated, permitted, closed: shut };
   if (request.retiring !== undefined) return decideRetiring(request, request.retiring, voices);
   if (keyPolicy !== undefined || isKey.test(resource)) return decideKey(request, voices);
   if (principal.account !== account) return unnamed;

@@ -116,7 +116,7 @@ function examine(statement: Statement, place: PolicyPlace, request: AccessReques
     ...placeOf(statement, place),
     effect: statement.effect,
     principal: reach ?? null,
-    action: statement.action(action),
+    action: statement.action(action, request),
     resource: statement.resource(resource, request),
     conditions: statement.conditions.map(({ operator, key, values, holds, seen }) => ({
       operator,

@@ -28,6 +28,9 @@ export const grantOperations: ReadonlySet<string> = new Set([
   "DeriveSharedSecret",
 ]);
 
+/** By action. */
+const operationOf = new Map([...grantOperations].map((operation) => [`kms:${operation}`, operation]));
+
 /** The operations that have an encryption context, and so heed constraints on it. */
 const contextual = new Set([
   ...["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"],
@@ -38,8 +41,8 @@ const contextual = new Set([
 interface Shelf {
   /** Those whose constraints the operation does not heed, and those that ask for no pair. */
   readonly free: Set<Grant>;
-  /** The others, by one of the pairs that each asks for. */
-  readonly bound: Map<string, Set<Grant>>;
+  /** The others, by key and value of one of the pairs that each asks for. */
+  readonly bound: Map<string, Map<string, Set<Grant>>>;
 }
 
 /** The grants on one key, found by whom, for what and with which encryption context they are. */
@@ -69,7 +72,11 @@ export class GrantIndex {
       for (const operation of grant.operations) {
         const { free, bound } = getOrMake(shelves, operation, () => ({ free: new Set(), bound: new Map() }));
         const pair = pairOf(grant, operation);
-        (pair === undefined ? free : getOrMake(bound, pair, () => new Set())).add(grant);
+        if (pair === undefined) free.add(grant);
+        else {
+          const values = getOrMake(bound, pair[0], () => new Map<string, Set<Grant>>());
+          getOrMake(values, pair[1], () => new Set()).add(grant);
+        }
       }
     }
   }
@@ -78,32 +85,26 @@ export class GrantIndex {
     const grant = this.#byId.get(grantId);
     if (grant === undefined) return false;
     this.#byId.delete(grantId);
-    for (const name of namesOf(grant.granteePrincipal)) {
-      for (const operation of grant.operations) {
-        const shelf = this.#shelves.get(name)?.get(operation);
-        const pair = pairOf(grant, operation);
-        if (pair === undefined) shelf?.free.delete(grant);
-        else {
-          shelf?.bound.get(pair)?.delete(grant);
-          if (shelf?.bound.get(pair)?.size === 0) shelf.bound.delete(pair);
-        }
-      }
-    }
+    for (const name of namesOf(grant.granteePrincipal))
+      for (const operation of grant.operations)
+        remove(this.#shelves.get(name)?.get(operation), grant, operation);
     return true;
   }
 
   /** A grant that allows the request to whoever is so named, without regard to anything else. */
   find(request: AccessRequest, reach: Exclude<Reach, undefined>): Grant | undefined {
     const name = nameFor(request.principal, reach);
-    if (name === undefined || !request.action.startsWith("kms:")) return undefined;
-    const operation = request.action.slice("kms:".length);
+    const operation = operationOf.get(request.action);
+    if (name === undefined || operation === undefined) return undefined;
     const shelf = this.#shelves.get(name)?.get(operation);
     if (shelf === undefined) return undefined;
     for (const grant of shelf.free) if (permits(grant, operation, request)) return grant;
     if (shelf.bound.size === 0) return undefined;
-    for (const [key, value] of Object.entries(request.encryptionContext ?? {})) {
-      for (const grant of shelf.bound.get(pairText(key, value)) ?? [])
-        if (permits(grant, operation, request)) return grant;
+    const context = request.encryptionContext ?? {};
+    for (const key of Object.keys(context)) {
+      const grants = shelf.bound.get(key)?.get(context[key] as string);
+      if (grants === undefined) continue;
+      for (const grant of grants) if (permits(grant, operation, request)) return grant;
     }
     return undefined;
   }
@@ -113,6 +114,19 @@ export class GrantIndex {
     for (const grant of this.#byId.values())
       if (reachOf(grant.granteePrincipal, principal) !== undefined) yield grant;
   }
+}
+
+function remove(shelf: Shelf | undefined, grant: Grant, operation: string): void {
+  const pair = pairOf(grant, operation);
+  if (pair === undefined) {
+    shelf?.free.delete(grant);
+    return;
+  }
+  const values = shelf?.bound.get(pair[0]);
+  const grants = values?.get(pair[1]);
+  grants?.delete(grant);
+  if (grants?.size === 0) values?.delete(pair[1]);
+  if (values?.size === 0) shelf?.bound.delete(pair[0]);
 }
 
 /** Whether the operation is among the grant's, within its constraints. */
@@ -177,16 +191,14 @@ function namesOf(text: string): readonly string[] {
 }
 
 /** One of the pairs that a grant asks for, where the operation heeds it. */
-function pairOf({ constraints }: Grant, operation: string): string | undefined {
+function pairOf({ constraints }: Grant, operation: string): [key: string, value: string] | undefined {
   if (!contextual.has(operation)) return undefined;
   const [pair] = Object.entries({
     ...constraints?.EncryptionContextSubset,
     ...constraints?.EncryptionContextEquals,
   });
-  return pair && pairText(...pair);
+  return pair;
 }
-
-const pairText = (key: string, value: string) => `${key.length}:${key}${value}`;
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key);

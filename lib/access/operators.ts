@@ -1,7 +1,6 @@
 import { parseAddress, parseRange } from "./address.ts";
 import { parseMoment } from "./moment.ts";
-import { arnParts, compileArn, compilePattern } from "./pattern.ts";
-import type { Circumstances } from "./question.ts";
+import { arnParts, compileArn, compilePattern, type Test } from "./pattern.ts";
 import { malformed, show } from "./reading.ts";
 import {
   equalsTemplate,
@@ -11,9 +10,6 @@ import {
   splitTemplate,
   type Template,
 } from "./template.ts";
-
-/** Whether a value of the request is what a value of the policy asks for. */
-export type Test = (value: string, about: Circumstances) => boolean;
 
 export interface Operator {
   /** It asks that no value be so. */
@@ -76,6 +72,19 @@ export function arnTemplate(parts: readonly Template[]): Test {
   };
 }
 
+/** The text last read: requests that follow each other often have the same. */
+function remembering<T>(read: (text: string) => T): (text: string) => T {
+  let text = "";
+  let value = read(text);
+  return (next) => {
+    if (next !== text) {
+      value = read(next);
+      text = next;
+    }
+    return value;
+  };
+}
+
 type Compare = (value: number, limit: number) => boolean;
 
 /** Values that both sides read the same way; a value of the request that cannot be read is like none. */
@@ -84,8 +93,9 @@ function ordered(read: (text: string) => number | undefined, kind: string, compa
     compile: (text, at) => {
       const limit = read(text);
       if (limit === undefined) throw malformed(at, `${show(text)} is no ${kind}`);
+      const readValue = remembering(read);
       return (value) => {
-        const number = read(value);
+        const number = readValue(value);
         return number !== undefined && compare(number, limit);
       };
     },
@@ -135,12 +145,13 @@ function decode(text: string): Buffer | undefined {
   return bytes.toString("base64") === text ? bytes : undefined;
 }
 
+const readAddress = remembering(parseAddress);
 const address = (text: string, at: string): Test => {
   const within = parseRange(text);
   if (within === undefined)
     throw malformed(at, `${show(text)} is no IP address, nor a range such as "192.0.2.0/24"`);
   return (value) => {
-    const found = parseAddress(value);
+    const found = readAddress(value);
     return found !== undefined && within(found);
   };
 };

@@ -1,5 +1,9 @@
+import type { Circumstances } from "./question.ts";
+
 /** Whether a text is what a pattern describes. */
 export type Matcher = (text: string) => boolean;
+/** As {@link Matcher}, where that may depend on the request. */
+export type Test = (text: string, about: Circumstances) => boolean;
 
 /** What stands in a pattern for any run of characters, and for any one; all else is a UTF-16 code unit. */
 export const RUN = -1;
@@ -79,12 +83,11 @@ export function arnParts(arn: string): readonly string[] {
 }
 
 /** One of the tests, or, negated, none. */
-export function anyOf<A extends unknown[]>(
-  tests: readonly ((text: string, ...rest: A) => boolean)[],
-  negated: boolean,
-): (text: string, ...rest: A) => boolean {
+export function anyOf(tests: readonly Test[], negated: boolean): Test {
   const [only] = tests;
-  if (only === undefined || tests.length > 1)
-    return (text, ...rest) => tests.some((test) => test(text, ...rest)) !== negated;
-  return negated ? (text, ...rest) => !only(text, ...rest) : only;
+  if (only !== undefined && tests.length === 1) return negated ? (text, about) => !only(text, about) : only;
+  return (text, about) => {
+    for (const test of tests) if (test(text, about)) return !negated;
+    return negated;
+  };
 }

@@ -1,7 +1,7 @@
 import { isAccount, rootArn } from "../arn.ts";
 import { type Condition, compileConditions } from "./condition.ts";
-import { arnTemplate, type Test } from "./operators.ts";
-import { anyOf, arnParts, compileAction, compileArn, type Matcher } from "./pattern.ts";
+import { arnTemplate } from "./operators.ts";
+import { anyOf, arnParts, compileAction, compileArn, type Matcher, type Test } from "./pattern.ts";
 import type { PolicyKind } from "./policy.ts";
 import { type Principal, Principals, parsePrincipal, type Reach } from "./principal.ts";
 import type { Circumstances } from "./question.ts";
@@ -18,7 +18,7 @@ export interface Statement {
   /** In key and trust policies only: an identity policy speaks of whoever it is attached to. */
   readonly reach?: (principal: Principal) => Reach;
   /** Takes an action in lower case. */
-  readonly action: Matcher;
+  readonly action: Test;
   readonly resource: Test;
   readonly conditions: readonly Condition[];
 }
@@ -30,7 +30,7 @@ export function concerns(
   arn: string,
   about: Circumstances,
 ): boolean {
-  if (!action(asked) || !resource(arn, about)) return false;
+  if (!action(asked, about) || !resource(arn, about)) return false;
   for (const condition of conditions) if (!condition.holds(about)) return false;
   return true;
 }
@@ -75,12 +75,12 @@ export function compileStatement(value: unknown, index: number, document: Docume
 }
 
 /** Either the element or its `Not…`, never both. */
-function oneOf<A extends unknown[]>(
+function oneOf(
   statement: Record<string, unknown>,
   at: string,
   name: "Action" | "Resource",
-  compile: (text: string, at: string) => (text: string, ...about: A) => boolean,
-): (text: string, ...about: A) => boolean {
+  compile: (text: string, at: string) => Test,
+): Test {
   const negated = statement[`Not${name}`] !== undefined;
   if (negated === (statement[name] !== undefined))
     throw malformed(at, `there must be either ${name} or Not${name}`);

@@ -52,18 +52,10 @@ function readVariable({ key, fallback }: Variable, about: Circumstances): string
   return values?.length === 1 && values[0] !== "" ? values[0] : fallback;
 }
 
-/** The pieces as they are at this decision: wildcards of a value are none. Undefined where a variable is. */
-function resolve(template: Template, about: Circumstances) {
-  const pieces: { text: string; wild: boolean }[] = [];
-  for (const piece of template) {
-    if (typeof piece === "string") pieces.push({ text: piece, wild: true });
-    else {
-      const text = "plain" in piece ? piece.plain : readVariable(piece, about);
-      if (text === undefined) return undefined;
-      pieces.push({ text, wild: false });
-    }
-  }
-  return pieces;
+/** A piece as it is at this decision. */
+function textOf(piece: Piece, about: Circumstances): string | undefined {
+  if (typeof piece === "string") return piece;
+  return "plain" in piece ? piece.plain : readVariable(piece, about);
 }
 
 /** Whether a text equals the template. `fold` is applied to both, to compare without regard to case. */
@@ -73,11 +65,11 @@ export function equalsTemplate(
   about: Circumstances,
   fold = (folded: string) => folded,
 ): boolean {
-  const pieces = resolve(template, about);
-  if (pieces === undefined) return false;
   const folded = fold(text);
   let at = 0;
-  for (const { text: part } of pieces) {
+  for (const piece of template) {
+    const part = textOf(piece, about);
+    if (part === undefined) return false;
     const next = fold(part);
     if (!folded.startsWith(next, at)) return false;
     at += next.length;
@@ -85,22 +77,21 @@ export function equalsTemplate(
   return at === folded.length;
 }
 
-/** Whether a text is like the template. What could be no longer like it is never put together, however much it is. */
+/**
+ * Whether a text is like the template; wildcards that a value brings along are none. What is longer than the text
+ * is never put together, so that variables cannot blow up.
+ */
 export function likeTemplate(template: Template, text: string, about: Circumstances): boolean {
-  const pieces = resolve(template, about);
-  if (pieces === undefined) return false;
   const units: number[] = [];
-  let shortest = 0;
-  for (const { text: part, wild } of pieces) {
-    if (!wild) shortest += part.length;
-    else for (let i = 0; i < part.length; i++) if (part.charCodeAt(i) !== STAR) shortest++;
-    if (shortest > text.length) return false;
+  for (const piece of template) {
+    const written = typeof piece === "string";
+    const part = textOf(piece, about);
+    // Runs are never two in a row: of more units than this too many are none.
+    if (part === undefined || (!written && units.length + part.length > 2 * text.length + 1)) return false;
+    unitsOf(part, written, units);
   }
-  for (const { text: part, wild } of pieces) unitsOf(part, wild, units);
   return matches(units, text);
 }
-
-const STAR = 42;
 
 /** Splits at the colons that are written, not at those that a value brings along: no value can leave its part. */
 export function splitTemplate(template: Template, parts: number): Template[] {

@@ -1,0 +1,120 @@
+// What a decision costs, warm: by a key policy of ten statements and five conditions, and by one grant of ten or of
+// 10,000 on a key. Beside them an empty function call, for scale. Needs the compiled library.
+import { compilePolicy, decide, GrantIndex, parsePrincipal } from "../dist/access.js";
+
+const account = "111122223333";
+const key = `arn:aws:kms:us-east-1:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
+const role = (name) => `arn:aws:iam::${account}:role/${name}`;
+const use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"];
+
+const keyPolicy = compilePolicy(
+  JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [
+      { Effect: "Allow", Principal: { AWS: account }, Action: "kms:*" },
+      { Effect: "Allow", Principal: { AWS: role("admin") }, Action: ["kms:Create*", "kms:Put*", "kms:Get*"] },
+      { Effect: "Allow", Principal: { AWS: role("other") }, Action: use },
+      {
+        ...{ Effect: "Deny", Principal: "*", Action: "kms:*" },
+        Condition: { Bool: { "aws:SecureTransport": "false" } },
+      },
+      {
+        ...{ Effect: "Deny", Principal: "*", Action: "kms:*" },
+        Condition: { NotIpAddress: { "aws:SourceIp": ["10.0.0.0/8", "2001:db8::/32"] } },
+      },
+      { Effect: "Deny", Principal: { AWS: role("mallory") }, Action: "kms:*" },
+      { Effect: "Allow", Principal: { Service: "backup.amazonaws.com" }, Action: use },
+      {
+        ...{ Effect: "Allow", Principal: { AWS: role("guest") }, Action: "kms:Decrypt" },
+        Condition: { DateLessThan: { "aws:CurrentTime": "2026-01-01T00:00:00Z" } },
+      },
+      { Effect: "Deny", Principal: "*", NotAction: [...use, "kms:*Grant*", "kms:Get*", "kms:Put*"] },
+      {
+        ...{ Effect: "Allow", Principal: { AWS: role("app") }, Action: use },
+        Condition: {
+          StringEquals: { "kms:EncryptionContext:team": "\u0024{aws:PrincipalTag/team}" },
+          StringLike: { "kms:RequestAlias": "alias/app/*" },
+        },
+      },
+    ].map((statement) => ({ ...statement, Resource: "*" })),
+  }),
+);
+
+const values = new Map([
+  ["aws:securetransport", ["true"]],
+  ["aws:sourceip", ["10.1.2.3"]],
+  ["aws:currenttime", ["2026-11-23T00:00:00Z"]],
+  ["kms:encryptioncontext:team", ["orders"]],
+  ["kms:requestalias", ["alias/app/orders"]],
+]);
+const session = parsePrincipal(`arn:aws:sts::${account}:assumed-role/app/i-0123456789`);
+const principal = { ...session, roleArn: role("app"), tags: { team: "orders" } };
+const request = {
+  ...{ principal, account, action: "kms:Encrypt", resource: key, keyPolicy },
+  ...{ context: (name) => values.get(name), encryptionContext: { team: "orders" } },
+};
+
+const ownKeyPolicy = compilePolicy(
+  JSON.stringify({ Statement: { Effect: "Allow", Principal: { AWS: account }, Action: "*", Resource: "*" } }),
+);
+/** A request that one of so many grants allows: those of other roles, and of this one with another context. */
+function granted(count) {
+  const grants = Array.from({ length: count }, (_, i) => ({
+    ...{
+      grantId: `${i}`,
+      retiringPrincipal: null,
+      issuingAccount: account,
+      operations: ["Encrypt", "Decrypt"],
+    },
+    granteePrincipal: i % 2 === 0 ? role("app") : role(`role-${i}`),
+    constraints: { EncryptionContextSubset: { team: i === count - 2 ? "orders" : `team-${i}` } },
+  }));
+  return { ...request, keyPolicy: ownKeyPolicy, grants: new GrantIndex(grants) };
+}
+
+/** Nanoseconds a call, of each: the median of many short runs, and the 99th in a hundred; all in turn, run by run. */
+function costs(calls) {
+  const runs = calls.map(() => []);
+  for (let round = 0; round < 4000; round++) {
+    for (const [i, call] of calls.entries()) {
+      const start = process.hrtime.bigint();
+      for (let n = 0; n < 100; n++) call();
+      // The first half warms up.
+      if (round >= 2000) runs[i].push(Number(process.hrtime.bigint() - start) / 100);
+    }
+  }
+  return runs
+    .map((times) => times.sort((a, b) => a - b))
+    .map((times) => ({ p50: times[1000], p99: times[1980] }));
+}
+
+function decided(about, reason) {
+  const decision = decide(about);
+  if (decision.reason !== reason) throw new Error(`the decision is '${decision.reason}', not '${reason}'`);
+  let allowed = 0;
+  return () => {
+    if (decide(about).allowed) allowed++;
+    return allowed;
+  };
+}
+
+let calls = 0;
+const [empty, policy, few, many] = costs([
+  () => calls++,
+  decided(request, "key policy allows"),
+  decided(granted(10), "grant allows"),
+  decided(granted(10_000), "grant allows"),
+]);
+const row = (what, { p50, p99 }) => ({ what, "p50 ns": p50.toFixed(0), "p99 ns": p99.toFixed(0) });
+console.table([
+  row("an empty call", empty),
+  row("10 statements, 5 conditions", policy),
+  row("one grant of 10", few),
+  row("one grant of 10,000", many),
+]);
+const claim = (name, measured, wanted, unit) =>
+  console.log(
+    `${name}: ${measured.toFixed(2)} ${unit}, at most ${wanted}: ${measured <= wanted ? "reached" : "missed"}`,
+  );
+claim("p50 of a decision", policy.p50 / 1000, 3, "µs");
+claim("10,000 grants beside 10", many.p50 / few.p50, 1.5, "×");
