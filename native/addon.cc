@@ -3,6 +3,7 @@
 
 #include "bulk.h"
 #include "journal.h"
+#include "public.h"
 #include "sink.h"
 #include "token.h"
 
@@ -11,6 +12,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   keystead::InitToken(env, exports);
   keystead::InitBulk(env, exports);
   keystead::InitJournal(env, exports);
+  keystead::InitPublic(env, exports);
   return exports;
 }
 

@@ -30,6 +30,21 @@ export interface Addon {
    * are made in the order of the calls; behind one that failed all reject with JOURNAL_FAILED.
    */
   appendJournal(commit: JournalCommit): Promise<JournalTail>;
+  /**
+   * Checks a signature with the engine's threads and Node's OpenSSL; needs no token. Resolves to false for whatever is not
+   * the signature. Rejects with `EngineError` PUBLIC_KEY when the key is none of those that `Material` names (its form, its
+   * size, its point), SIGNING_SCHEME when the scheme is not of its kind, DIGEST_SIZE, or MECHANISM_MISSING.
+   */
+  verify(job: VerifyJob): Promise<boolean>;
+  /** Many signatures by one key: resolves to one byte for each, 1 when it is right. Rejects as `verify` does. */
+  verifyBatch(job: VerifyBatchJob): Promise<Uint8Array>;
+  /**
+   * RSAES-OAEP with an empty label and MGF1 by the same hash. Rejects with `EngineError` PUBLIC_KEY, SIGNING_SCHEME when
+   * it is no RSA key, or PLAINTEXT_SIZE. Copies the plaintext at once.
+   */
+  encrypt(job: EncryptJob): Promise<Uint8Array>;
+  /** What Node's OpenSSL can. */
+  software(): SoftwareInfo;
   /** An empty file for `appendJournal`, whose first line follows the line with this digest (64 hex digits). */
   openJournal(digest: string): NativeJournal;
 }
@@ -53,6 +68,37 @@ export interface JournalTail {
   digest: string;
   /** Bytes in the file. */
   size: number;
+}
+
+export interface VerifyJob {
+  /** SPKI, DER. */
+  publicKey: Uint8Array;
+  signing: Signing;
+  input: Uint8Array;
+  signature: Uint8Array;
+}
+
+/** Inputs and signatures are packed one behind the other; copied at once. */
+export interface VerifyBatchJob {
+  publicKey: Uint8Array;
+  signing: Signing;
+  inputs: Uint8Array;
+  inputLengths: Uint32Array;
+  signatures: Uint8Array;
+  signatureLengths: Uint32Array;
+}
+
+export interface EncryptJob {
+  /** SPKI, DER. */
+  publicKey: Uint8Array;
+  hash: OaepHash;
+  plaintext: Uint8Array;
+}
+
+export interface SoftwareInfo {
+  /** With and without mu: from OpenSSL 3.5. */
+  mlDsa: boolean;
+  ed25519ph: boolean;
 }
 
 export interface CrewInfo {
@@ -119,6 +165,9 @@ export type Signing =
   | { scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa"; hash: "SHA-256" | "SHA-384" | "SHA-512" }
   | { scheme: "ed25519" | "ed25519ph" | "ml-dsa" | "ml-dsa-mu" };
 
+/** The hash of RSAES-OAEP, which is MGF1's too; the label is empty. */
+export type OaepHash = "SHA-1" | "SHA-256";
+
 export interface Mac {
   hash: "SHA-224" | "SHA-256" | "SHA-384" | "SHA-512";
   message: Uint8Array;
@@ -174,6 +223,20 @@ export interface NativeToken {
   signWith(key: NativeKey, signing: Signing, input: Uint8Array): Promise<Uint8Array>;
   /** HMAC, as long as the hash. */
   mac(key: NativeKey, mac: Mac): Promise<Uint8Array>;
+  /** RSAES-OAEP; resolves to undefined when it does not decrypt, whatever the reason. */
+  decrypt(
+    key: NativeKey,
+    options: { hash: OaepHash; ciphertext: Uint8Array },
+  ): Promise<Uint8Array | undefined>;
+  /**
+   * ECDH with another's public key (SPKI, DER): the x coordinate. Rejects with `EngineError` PUBLIC_KEY unless that is a
+   * point of the key's own curve.
+   */
+  deriveSecret(key: NativeKey, publicKey: Uint8Array): Promise<Uint8Array>;
+  /**
+   * A data key pair: RSA, EC or Ed25519, made in the token and handed out as PKCS#8 and SPKI (DER); nothing of it stays.
+   */
+  generateKeyPair(material: Material): Promise<{ privateKey: Uint8Array; publicKey: Uint8Array }>;
   /** Destroys all handles, drains and closes the sessions and lets go of the module. */
   close(): Promise<void>;
 }

@@ -42,6 +42,28 @@ size_t hash_size(Hash hash) { return row(hash).size; }
 
 const char* hash_name(Hash hash) { return row(hash).name; }
 
+void require_digest_size(const Signing& signing, std::span<const uint8_t> input) {
+  size_t size = input.size();
+  switch (signing.scheme) {
+    case Scheme::kRsaPss:
+    case Scheme::kRsaPkcs1:
+    case Scheme::kEcdsa:
+      size = hash_size(signing.hash);
+      break;
+    case Scheme::kEd25519ph:
+    case Scheme::kMlDsaMu:
+      size = 64;
+      break;
+    case Scheme::kEd25519:
+    case Scheme::kMlDsa:
+      break;
+  }
+  if (input.size() != size) {
+    throw EngineError("DIGEST_SIZE", "the digest has " + std::to_string(input.size()) + " bytes, not " +
+                                         std::to_string(size));
+  }
+}
+
 void digest(Hash hash, std::initializer_list<std::span<const uint8_t>> parts, uint8_t* out) {
   const OpenSsl& ssl = OpenSsl::instance();
   // Freeing wipes what the context had seen.

@@ -1,6 +1,5 @@
 #include "engine/seeded_key.h"
 
-#include <array>
 #include <string>
 
 #include "engine/ed25519.h"
@@ -17,7 +16,6 @@ using View = std::span<const uint8_t>;
 using Pkey = Freed<evp_pkey_st>;
 
 constexpr int kKeyPair = 0x87;  // EVP_PKEY_KEYPAIR
-constexpr size_t kMuSize = 64;
 constexpr size_t kLargestPublicKey = 2592;
 
 struct MlDsa {
@@ -96,8 +94,8 @@ Bytes sign_digest(evp_pkey_st* key, View seed, View digest) {
   return signature;
 }
 
-void expect(bool fits, const char* what) {
-  if (!fits) throw EngineError("SIGNING_INPUT", what);
+void require(bool fits) {
+  if (!fits) throw EngineError("SIGNING_SCHEME", "the key is of another kind than the scheme signs with");
 }
 
 }  // namespace
@@ -107,19 +105,17 @@ Bytes seeded_public_key(const Material& material, View seed) {
 }
 
 Bytes seeded_sign(const Material& material, View seed, const Signing& signing, View input) {
+  const Scheme scheme = signing.scheme;
+  require_digest_size(signing, input);
   const Pkey key = key_of(material, seed);
   if (material.type == KeyType::kEd25519) {
-    if (signing.scheme == Scheme::kEd25519)
-      return sign_message(key.get(), input, kEd25519SignatureSize, nullptr);
-    expect(signing.scheme == Scheme::kEd25519ph, "an Ed25519 key signs with Ed25519 or Ed25519ph only");
-    expect(input.size() == hash_size(Hash::kSha512), "Ed25519ph signs a SHA-512 digest, of 64 bytes");
-    return sign_digest(key.get(), seed, input);
+    require(scheme == Scheme::kEd25519 || scheme == Scheme::kEd25519ph);
+    if (scheme == Scheme::kEd25519ph) return sign_digest(key.get(), seed, input);
+    return sign_message(key.get(), input, kEd25519SignatureSize, nullptr);
   }
-  const bool mu = signing.scheme == Scheme::kMlDsaMu;
-  expect(mu || signing.scheme == Scheme::kMlDsa, "an ML-DSA key signs with ML-DSA only");
-  expect(!mu || input.size() == kMuSize, "mu has 64 bytes");
-  const int external = mu;
-  const ossl_param_st values[] = {ossl_int("mu", external), {}};
+  require(scheme == Scheme::kMlDsa || scheme == Scheme::kMlDsaMu);
+  const int mu = scheme == Scheme::kMlDsaMu;
+  const ossl_param_st values[] = {ossl_int("mu", mu), {}};
   return sign_message(key.get(), input, parameters(material).signature_size, values);
 }
 

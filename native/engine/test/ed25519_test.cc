@@ -171,9 +171,9 @@ TEST(inputs_that_no_scheme_takes) {
       return error.code();
     }
   };
-  CHECK(code({Scheme::kEd25519ph}, Bytes(63)) == "SIGNING_INPUT");
-  CHECK(code({Scheme::kMlDsa}, {}) == "SIGNING_INPUT");
-  CHECK(code({Scheme::kEcdsa}, Bytes(32)) == "SIGNING_INPUT");
+  CHECK(code({Scheme::kEd25519ph}, Bytes(63)) == "DIGEST_SIZE");
+  CHECK(code({Scheme::kMlDsa}, {}) == "SIGNING_SCHEME");
+  CHECK(code({Scheme::kEcdsa}, Bytes(32)) == "SIGNING_SCHEME");
 }
 
 }  // namespace
