@@ -163,6 +163,14 @@ describe("every operation", () => {
     ReEncrypt: { CiphertextBlob, DestinationKeyId: KeyId },
     GenerateDataKey: { KeyId, KeySpec: "AES_256" },
     GenerateDataKeyWithoutPlaintext: { KeyId, KeySpec: "AES_256" },
+    GenerateDataKeyPair: { KeyId, KeyPairSpec: "ECC_NIST_P256" },
+    GenerateDataKeyPairWithoutPlaintext: { KeyId, KeyPairSpec: "ECC_NIST_P256" },
+    GetPublicKey: { KeyId },
+    DeriveSharedSecret: { KeyId, KeyAgreementAlgorithm: "ECDH", PublicKey: Plaintext },
+    Sign: { KeyId, Message: Plaintext, SigningAlgorithm: "ECDSA_SHA_256" },
+    Verify: { KeyId, Message: Plaintext, Signature: Plaintext, SigningAlgorithm: "ECDSA_SHA_256" },
+    GenerateMac: { KeyId, Message: Plaintext, MacAlgorithm: "HMAC_SHA_256" },
+    VerifyMac: { KeyId, Message: Plaintext, Mac: Plaintext, MacAlgorithm: "HMAC_SHA_256" },
     GenerateRandom: { NumberOfBytes: 1 },
   });
 
