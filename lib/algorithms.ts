@@ -125,6 +125,10 @@ export function algorithmOf(keySpec: KeySpec | DataKeyPairSpec): Algorithm {
   return row;
 }
 
+/** Whether its ciphertexts name their material and are bound to a context, so that it can be rotated. */
+export const isSymmetric = (keySpec: KeySpec): boolean =>
+  algorithmOf(keySpec).encryptionAlgorithms.includes("SYMMETRIC_DEFAULT");
+
 /** The usage of a new key. Throws `ValidationException` when it must be given, or does not fit the spec. */
 export function usageOf(algorithm: Algorithm, usage: KeyUsage | undefined): KeyUsage {
   const chosen = usage ?? algorithm.defaultUsage;

@@ -129,6 +129,7 @@ export class RequestEntityTooLargeException extends client("RequestEntityTooLarg
 // Texts that several operations share. `arn` is the key's ARN.
 export const keyNotFound = (arn: string) => new NotFoundException(`Key '${arn}' does not exist`);
 export const aliasNotFound = (arn: string) => new NotFoundException(`Alias ${arn} is not found.`);
+export const grantNotFound = (grantId: string) => new NotFoundException(`Grant ID ${grantId} not found`);
 export const disabled = (arn: string) => new DisabledException(`${arn} is disabled.`);
 export const pendingDeletion = (arn: string) => new KMSInvalidStateException(`${arn} is pending deletion.`);
 export const notPendingDeletion = (arn: string) =>

@@ -1,6 +1,7 @@
 /** KMS keys: what is told of them, and the material behind them. */
 
 export { checkLength, type Encryption, encryptionUnder, open, seal } from "./keys/encryption.ts";
+export { grantable, grantIdOf } from "./keys/grants.ts";
 export { KeyMaterial } from "./keys/material.ts";
 export { arnOf, describe, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
 export { KeyQuota } from "./keys/quota.ts";

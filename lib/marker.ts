@@ -1,6 +1,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { InvalidMarkerException } from "./errors.ts";
 
+export { grantToken, readGrantToken } from "./marker/grant-token.ts";
+
 const TAG_BYTES = 16;
 
 /**
@@ -23,14 +25,20 @@ export class Markers {
   /** The last name of the page before, undefined at the beginning. */
   read(list: string, marker: string | undefined): string | undefined {
     if (marker === undefined) return undefined;
+    const last = this.open(list, marker);
+    if (last === undefined)
+      throw new InvalidMarkerException("The marker is not one that this operation has given.");
+    return last;
+  }
+
+  /** What was written for this list; undefined for what was not. */
+  open(list: string, marker: string): string | undefined {
     const bytes = Buffer.from(marker, "base64url");
     const last = bytes.toString("utf8", TAG_BYTES);
     const tag = bytes.subarray(0, TAG_BYTES);
     // Of the texts that decode to the same bytes, only one was given.
     const given = tag.length === TAG_BYTES && bytes.toString("base64url") === marker;
-    if (!given || !timingSafeEqual(tag, this.#tag(list, last)))
-      throw new InvalidMarkerException("The marker is not one that this operation has given.");
-    return last;
+    return given && timingSafeEqual(tag, this.#tag(list, last)) ? last : undefined;
   }
 
   /** A page of at most `limit` rows out of `limit + 1` that were asked for, and the marker of the next. */

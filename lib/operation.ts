@@ -17,7 +17,7 @@ import type { KeyQuota, KeyRing } from "./keys.ts";
 import type { Markers } from "./marker.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Output, StructureShape, Valid } from "./shape.ts";
-import type { Change, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
+import type { Change, GrantRow, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
 
 /** The names of the error classes, as the table gives them. */
 export type ErrorName = Extract<keyof typeof errors, `${string}Exception`>;
@@ -103,6 +103,8 @@ export interface Request {
     reference: string | undefined,
     admission: Admission,
   ): Soon<SealedUnder>;
+  /** The grant on the key that a `KeyId` names, if it and the policies let the caller retire it; else throws. */
+  admitRetirement(reference: string, grantId: string): Promise<GrantRow>;
   /**
    * Throws when the policy is malformed or too long, or would lock the caller out of PutKeyPolicy, unless the
    * check of that is bypassed.

@@ -2,9 +2,10 @@ import type { Operation } from "./operation.ts";
 import * as accessKeys from "./operations/access-keys.ts";
 import * as aliases from "./operations/aliases.ts";
 import * as batches from "./operations/batches.ts";
-import * as dataKeys from "./operations/data-keys.ts";
 import * as dataKeyPairs from "./operations/data-key-pairs.ts";
+import * as dataKeys from "./operations/data-keys.ts";
 import * as encryption from "./operations/encryption.ts";
+import * as grants from "./operations/grants.ts";
 import * as keyPairs from "./operations/key-pairs.ts";
 import * as keys from "./operations/keys.ts";
 import * as macs from "./operations/macs.ts";
@@ -18,6 +19,7 @@ export const operations = byName({
   ...keys,
   ...aliases,
   ...tags,
+  ...grants,
   ...policies,
   ...encryption,
   ...dataKeys,

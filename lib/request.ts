@@ -4,7 +4,7 @@ import { KMSInternalException, type KmsError, UnknownOperationException } from "
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
 import type { KeyQuota, KeyRing } from "./keys.ts";
-import type { Markers } from "./marker.ts";
+import { type Markers, readGrantToken } from "./marker.ts";
 import type { Operation } from "./operation.ts";
 import { table } from "./operations.ts";
 import { Admission } from "./request/admission.ts";
@@ -229,6 +229,8 @@ function accept(operation: Operation, input: object): Accepted {
 /** The key that the operation is about; an operation that is about none may be about the account. */
 function admit(operation: Operation, request: Admission, input: Members) {
   request.input = input;
+  for (const token of (input.GrantTokens as readonly string[] | undefined) ?? [])
+    readGrantToken(request.markers, request.region, token);
   const { key, action, resource, states = {}, usage } = operation;
   if (key !== undefined)
     return request.admit(input[key.member] as string, { action, aliases: key.aliases, states, usage });

@@ -176,6 +176,13 @@ describe("states", () => {
   const X3 = (arn: string) => `KMSInvalidStateException: ${arn} is pending deletion.`;
   const X4 = (arn: string) => `KMSInvalidStateException: ${arn} is not pending deletion.`;
   const ok: (arn: string) => string = () => "ok";
+  let GrantId: string | undefined;
+  const granted = (KeyId: string) =>
+    kms.createGrant({
+      KeyId,
+      GranteePrincipal: `arn:aws:iam::${ACCOUNT}:role/app`,
+      Operations: ["Decrypt"],
+    });
   const table: [
     string,
     (KeyId: string, blob: Uint8Array) => Promise<unknown>,
@@ -251,6 +258,10 @@ describe("states", () => {
     ["ListKeyPolicies", (KeyId) => kms.listKeyPolicies({ KeyId }), ok, ok, ok],
     ["ListAliases", (KeyId) => kms.listAliases({ KeyId }), ok, ok, ok],
     ["UpdateKeyDescription", (KeyId) => kms.updateKeyDescription({ KeyId, Description: "" }), ok, ok, X3],
+    ["CreateGrant", (KeyId) => granted(KeyId), ok, X1, X3],
+    ["ListGrants", (KeyId) => kms.listGrants({ KeyId }), ok, ok, ok],
+    ["RevokeGrant", (KeyId) => kms.revokeGrant({ KeyId, GrantId }), ok, ok, ok],
+    ["RetireGrant", (KeyId) => kms.retireGrant({ KeyId, GrantId }), ok, ok, ok],
     ["TagResource", (KeyId) => kms.tagResource({ KeyId, Tags: [] }), ok, ok, X3],
     ["UntagResource", (KeyId) => kms.untagResource({ KeyId, TagKeys: ["team"] }), ok, ok, X3],
     ["ListResourceTags", (KeyId) => kms.listResourceTags({ KeyId }), ok, ok, ok],
@@ -275,7 +286,14 @@ describe("states", () => {
       (row) => row.key !== undefined,
     );
     // Those find their key by themselves. DeleteAlias is about an alias, whatever its key's state.
-    const others = ["Decrypt", "DecryptBatch", "ReEncrypt", "ReEncrypt, to another", "ListAliases"];
+    const others = [
+      "Decrypt",
+      "DecryptBatch",
+      "ReEncrypt",
+      "ReEncrypt, to another",
+      "ListAliases",
+      "RetireGrant",
+    ];
     const names = [...about.map(({ name }) => name), ...others];
     expect(table.map(([name]) => name as string).toSorted()).toEqual(names.toSorted());
   });
@@ -283,6 +301,7 @@ describe("states", () => {
   test.each(cases)("$name on a key that is $state", async ({ run, setUp, outcome }) => {
     const { KeyId, Arn } = await newKey(kms);
     const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: plaintext });
+    ({ GrantId } = await granted(KeyId));
     await setUp(KeyId);
     const answer = await run(KeyId, CiphertextBlob as Uint8Array).then(
       () => "ok",

@@ -139,7 +139,11 @@ describe("a key policy", () => {
 
 describe("every operation", () => {
   /** As little as each needs to come to the question who may. */
-  const inputs = (KeyId: string, CiphertextBlob: Uint8Array | undefined): Record<OperationName, object> => ({
+  const inputs = (
+    KeyId: string,
+    CiphertextBlob: Uint8Array | undefined,
+    GrantId: string | undefined,
+  ): Record<OperationName, object> => ({
     CreateKey: {},
     DescribeKey: { KeyId },
     ListKeys: {},
@@ -155,6 +159,11 @@ describe("every operation", () => {
     GetKeyPolicy: { KeyId },
     PutKeyPolicy: { KeyId, Policy: policy() },
     ListKeyPolicies: { KeyId },
+    CreateGrant: { KeyId, GranteePrincipal: APP, Operations: ["Decrypt"] },
+    ListGrants: { KeyId },
+    ListRetirableGrants: { RetiringPrincipal: APP },
+    RetireGrant: { KeyId, GrantId },
+    RevokeGrant: { KeyId, GrantId },
     TagResource: { KeyId, Tags: [] },
     UntagResource: { KeyId, TagKeys: [] },
     ListResourceTags: { KeyId },
@@ -178,9 +187,10 @@ describe("every operation", () => {
     const { KeyId } = await newKey(kms);
     const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext });
     await kms.createAlias({ AliasName: "alias/asking", TargetKeyId: KeyId });
-    const nobody = kms.as(APP, { policies: [] });
-    const refused = await refusal(nobody.request(name, inputs(KeyId, CiphertextBlob)[name]));
-    expect(refused).toMatch(/^AccessDeniedException: User: .* no identity-based policy allows/);
+    const { GrantId } = await kms.createGrant({ KeyId, GranteePrincipal: APP, Operations: ["DescribeKey"] });
+    const nobody = kms.as(`${APP}2`, { policies: [] });
+    const refused = await refusal(nobody.request(name, inputs(KeyId, CiphertextBlob, GrantId)[name]));
+    expect(refused).toMatch(/^AccessDeniedException: User: .* no (identity|resource)-based policy allows/);
     await kms.deleteAlias({ AliasName: "alias/asking" });
   });
 });

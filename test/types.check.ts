@@ -12,8 +12,15 @@ type Command<N extends Name> = InstanceType<(typeof sdk)[`${N}Command`]>;
 type SdkOutput<N extends Name> = Awaited<ReturnType<ReturnType<Command<N>["resolveMiddleware"]>>>["output"];
 
 /** Values that this version of the SDK knows and the model that we follow does not. */
-type Newer = "ML_KEM_512" | "ML_KEM_768" | "ML_KEM_1024" | "ENCAPSULATE_DECAPSULATE";
-type Known<T> = { [K in keyof T]: Exclude<T[K], Newer> };
+type Newer =
+  | ("ML_KEM_512" | "ML_KEM_768" | "ML_KEM_1024" | "ENCAPSULATE_DECAPSULATE")
+  | ("Encapsulate" | "Decapsulate");
+type Known<T> = { [K in keyof T as Exclude<K, Replaced>]: Elements<Exclude<T[K], Newer>> } & {
+  [K in keyof T as Extract<K, Replaced>]-?: T[K];
+};
+/** A member that need not be given there any more, since there are new ones in its place. */
+type Replaced = "GranteePrincipal" | "RetiringPrincipal";
+type Elements<T> = T extends (infer E)[] ? ([E] extends [string] ? Exclude<E, Newer>[] : T) : T;
 
 /** The operations whose types do not fit: there must be none. */
 type RefusedInputs = {

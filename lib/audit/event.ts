@@ -71,7 +71,13 @@ function nested(value: unknown): unknown {
   if (value instanceof Date) return value;
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return undefined;
   if (Array.isArray(value)) return value.map((item) => nested(item) ?? null);
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [camel(name), nested(member)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      camel(name),
+      // The names within an encryption context are the caller's own.
+      name.startsWith("EncryptionContext") ? member : nested(member),
+    ]),
+  );
 }
 
 function shownValue(name: string, value: unknown): string | undefined {

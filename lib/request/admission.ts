@@ -7,6 +7,7 @@ import {
   lockoutCheck,
   type Policy,
   type Principal,
+  type Reason,
 } from "../access.ts";
 import { algorithmOf, type KeySpec } from "../algorithms.ts";
 import {
@@ -19,14 +20,14 @@ import {
   referenceNotFound,
 } from "../arn.ts";
 import { readHead } from "../ciphertext.ts";
-import { InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
+import { grantNotFound, InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
 import { arnOf, type KeyQuota, type KeyRing } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
 import type { Secrets } from "../secrets.ts";
-import type { KeyRow, Soon, Store } from "../store.ts";
+import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
 const RESOURCES = 100;
@@ -122,6 +123,25 @@ export class Admission implements Request {
     });
   }
 
+  async admitRetirement(text: string, grantId: string): Promise<GrantRow> {
+    const reference = this.#read(text, false);
+    const action = "kms:RetireGrant";
+    const key = await this.#find(reference);
+    const grant = key && (await this.store.row("grant", this.region, key.keyId, grantId));
+    if (key === undefined || grant === undefined) {
+      if (reference.account !== this.account)
+        throw this.#denied(action, nameOf(reference, this.region), reference.account, "no part in the grant");
+      throw key === undefined ? referenceNotFound(reference, this.region) : grantNotFound(grantId);
+    }
+    const { arn, policy: keyPolicy } = readyFor(key);
+    this.#concerns(arn);
+    const { principal } = this;
+    const identityPolicies = this.#identityPolicies;
+    const about = { action, resource: arn, account: key.account, retiring: grant };
+    this.#decide({ principal, identityPolicies, keyPolicy, ...about }, arn);
+    return grant;
+  }
+
   checkPolicy(
     key: Pick<KeyRow, "region" | "account" | "keyId">,
     policy: string,
@@ -191,10 +211,15 @@ export class Admission implements Request {
     if (!decision.allowed) throw accessDenied({ ...request, resource: shown }, decision);
   }
 
-  #denied(action: string, resource: string, account: string) {
+  #denied(
+    action: string,
+    resource: string,
+    account: string,
+    reason: Reason = "no key policy statement allows",
+  ) {
     const request = { principal: this.principal, action, resource, account };
     this.note("access", "there is no such key");
-    return accessDenied(request, { allowed: false, reason: "no key policy statement allows" });
+    return accessDenied(request, { allowed: false, reason });
   }
 
   #concerns(arn: string): void {
