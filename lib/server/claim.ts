@@ -30,9 +30,8 @@ export function claimOf(request: HttpRequest): Claim {
   const { fields, query } = request;
   const authorization = fields.get("authorization");
   const signedQuery = query.includes("X-Amz-");
-  if (authorization === undefined)
-    return signedQuery ? claimOfQuery(new Map(queryPairs(query)), query) : missing();
-  if (signedQuery && new Map(queryPairs(query)).has("X-Amz-Signature"))
+  if (authorization === undefined) return signedQuery ? claimOfQuery(queryPairs(query)) : missing();
+  if (signedQuery && queryPairs(query).some(([name]) => name === "X-Amz-Signature"))
     throw new IncompleteSignatureException("A request is signed in its header or in its query, not in both.");
   return claimOfHeader(request, authorization);
 }
@@ -70,9 +69,11 @@ function claimOfHeader({ fields }: HttpRequest, authorization: string): Claim {
   };
 }
 
-function claimOfQuery(pairs: ReadonlyMap<string, string>, query: string): Claim {
-  if (queryPairs(query).length !== pairs.size)
-    throw new IncompleteSignatureException("A signed query may name each parameter once only.");
+function claimOfQuery(all: readonly [name: string, value: string][]): Claim {
+  const ours = all.filter(([name]) => name.startsWith("X-Amz-"));
+  const pairs = new Map(ours);
+  if (ours.length !== pairs.size)
+    throw new IncompleteSignatureException("A signed query may name each parameter X-Amz-* once only.");
   if (!pairs.has("X-Amz-Signature") && !pairs.has("X-Amz-Credential")) return missing();
   if (pairs.get("X-Amz-Algorithm") !== ALGORITHM)
     throw new IncompleteSignatureException(`X-Amz-Algorithm must be '${ALGORITHM}'.`);

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from "node:crypto";
+import { hash, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { Principal } from "../access.ts";
 import {
   ExpiredTokenException,
@@ -6,9 +6,9 @@ import {
   InvalidSignatureException,
   UnrecognizedClientException,
 } from "../errors.ts";
-import { canonicalRequest } from "./canonical.ts";
 import { type Claim, claimOf, stamp } from "./claim.ts";
 import type { HttpRequest } from "./message.ts";
+import { isSignedBy, scopeOf, signingKey } from "./signature.ts";
 
 /** An access key as the verifier needs it. The same object as long as nothing of it changes. */
 export interface Credential {
@@ -106,16 +106,8 @@ export class Verifier {
 
   async #signingKey(credential: Credential, claim: Claim): Promise<KeyObject> {
     const secret = await credential.secret();
-    const first = Buffer.concat([Buffer.from("AWS4"), secret]);
+    const key = signingKey(secret, claim);
     secret.fill(0);
-    const steps = [claim.date, claim.region, claim.service, claim.terminator];
-    const derived = steps.reduce<Buffer>((key, step) => {
-      const next = createHmac("sha256", key).update(step).digest();
-      key.fill(0);
-      return next;
-    }, first);
-    const key = createSecretKey(derived);
-    derived.fill(0);
     const known = this.#keys.get(credential) ?? new Map<string, KeyObject>();
     if (known.size >= SCOPES) known.clear();
     known.set(scopeOf(claim), key);
@@ -123,8 +115,6 @@ export class Verifier {
     return key;
   }
 }
-
-const scopeOf = ({ date, region, service }: Claim) => `${date}/${region}/${service}/aws4_request`;
 
 /** Milliseconds; throws unless the text is a time in the one form that is signed. */
 function parseStamp(text: string): number {
@@ -159,15 +149,3 @@ function sameToken(held: string | undefined, given: string | undefined): boolean
 }
 
 const digest = (text: string) => Buffer.from(hash("sha256", text, "hex"), "hex");
-
-function isSignedBy(key: KeyObject, claim: Claim, request: HttpRequest): boolean {
-  const payloadHash = hash("sha256", request.body, "hex");
-  const stated = request.fields.get("x-amz-content-sha256");
-  if (stated !== undefined && stated !== payloadHash) return false;
-  const canonical = canonicalRequest(request, claim.signedHeaders, payloadHash);
-  const canonicalHash = hash("sha256", Buffer.from(canonical, "latin1"), "hex");
-  const toSign = `AWS4-HMAC-SHA256\n${claim.time}\n${scopeOf(claim)}\n${canonicalHash}`;
-  const expected = createHmac("sha256", key).update(toSign).digest();
-  const given = Buffer.from(claim.signature, "hex");
-  return claim.signature.length === 64 && given.length === 32 && timingSafeEqual(expected, given);
-}
