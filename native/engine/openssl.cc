@@ -43,6 +43,8 @@ OpenSsl load() {
   OpenSsl ssl{};
   FIND(OpenSSL_version_num);
   if (ssl.OpenSSL_version_num() < kOpenSsl3) unavailable("this process has an older one");
+  FIND(ERR_set_mark);
+  FIND(ERR_pop_to_mark);
   FIND(EVP_CIPHER_fetch);
   FIND(EVP_CIPHER_CTX_new);
   FIND(EVP_CIPHER_CTX_free);

@@ -49,6 +49,8 @@ struct OpenSsl {
   static const OpenSsl& instance();
 
   unsigned long (*OpenSSL_version_num)();
+  int (*ERR_set_mark)();
+  int (*ERR_pop_to_mark)();
   evp_cipher_st* (*EVP_CIPHER_fetch)(ossl_lib_ctx_st*, const char* name, const char* properties);
   evp_cipher_ctx_st* (*EVP_CIPHER_CTX_new)();
   void (*EVP_CIPHER_CTX_free)(evp_cipher_ctx_st*);

@@ -5,8 +5,17 @@
 namespace keystead {
 namespace {
 
+// nullptr where there is none. Node takes an error that is left behind on its main thread for one of its own.
+evp_signature_st* fetch(const char* name) {
+  const OpenSsl& ssl = OpenSsl::instance();
+  ssl.ERR_set_mark();
+  evp_signature_st* algorithm = ssl.EVP_SIGNATURE_fetch(nullptr, name, nullptr);
+  ssl.ERR_pop_to_mark();
+  return algorithm;
+}
+
 bool has_ml_dsa() {
-  static const bool has = OpenSsl::instance().EVP_SIGNATURE_fetch(nullptr, "ML-DSA-65", nullptr) != nullptr;
+  static const bool has = fetch("ML-DSA-65") != nullptr;
   return has;
 }
 
@@ -25,7 +34,7 @@ evp_signature_st* openssl_ed25519ph() {
     const OpenSsl& ssl = OpenSsl::instance();
     if (!ssl.EVP_PKEY_sign_init_ex2 || !ssl.EVP_PKEY_verify_init_ex2)
       return static_cast<evp_signature_st*>(nullptr);
-    return ssl.EVP_SIGNATURE_fetch(nullptr, "ED25519ph", nullptr);
+    return fetch("ED25519ph");
   }();
   return algorithm;
 }
