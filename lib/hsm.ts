@@ -1,5 +1,6 @@
 import type {
   CrewInfo,
+  EncryptJob,
   FrameJob,
   JournalCommit,
   JournalTail,
@@ -8,10 +9,12 @@ import type {
   NativeJournal,
   NativeKey,
   NativeToken,
+  OaepHash,
   OpenJob,
   SealJob,
   Signing,
   TokenInfo,
+  VerifyJob,
 } from "./hsm/addon.ts";
 import { Gather } from "./hsm/gather.ts";
 import { addon } from "./hsm/load.ts";
@@ -23,6 +26,7 @@ export type {
   Mac,
   Material,
   NativeKey,
+  OaepHash,
   OpenJob,
   SealJob,
   Signing,
@@ -136,6 +140,24 @@ export class Hsm {
 
   mac(key: NativeKey, mac: Mac): Promise<Uint8Array> {
     return this.#token.mac(key, mac);
+  }
+
+  /** RSAES-OAEP with MGF1 by the same hash and an empty label; resolves to undefined when it does not decrypt. */
+  decrypt(
+    key: NativeKey,
+    options: { hash: OaepHash; ciphertext: Uint8Array },
+  ): Promise<Uint8Array | undefined> {
+    return this.#token.decrypt(key, options);
+  }
+
+  /** ECDH with another's public key (SPKI) of the same curve: the x coordinate. */
+  deriveSecret(key: NativeKey, publicKey: Uint8Array): Promise<Uint8Array> {
+    return this.#token.deriveSecret(key, publicKey);
+  }
+
+  /** A data key pair, PKCS#8 and SPKI: made in the token, handed out, nothing of it stays. */
+  generateKeyPair(material: Material): Promise<{ privateKey: Uint8Array; publicKey: Uint8Array }> {
+    return this.#token.generateKeyPair(material);
   }
 
   /** Names a key that lives on the token, where `createTokenKey` made it. */
@@ -269,6 +291,12 @@ function pack<Result>(groups: Item<Result>[][], items: Item<Result>[], overhead:
 export const frames = {
   seal: (job: FrameJob): Promise<void> => addon().sealFrames(job),
   open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
+};
+
+/** What needs no secret: on threads of the engine, without a token. */
+export const publicKeys = {
+  verify: (job: VerifyJob): Promise<boolean> => addon().verify(job),
+  encrypt: (job: EncryptJob): Promise<Uint8Array> => addon().encrypt(job),
 };
 
 /** Appends to files of the audit log, on a thread of the engine's. */

@@ -225,6 +225,28 @@ void random(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.random(job, call[0].As<Napi::Number>().Uint32Value(), job_bytes(*job));
 }
 
+void decrypt(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto options = call[1].As<Napi::Object>();
+  token.decrypt(job, unwrap_key(call[0]), hash_of(options.Get("hash")), bytes_of(options.Get("ciphertext")),
+                job_secret(*job));
+}
+
+void derive_secret(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  token.derive_secret(job, unwrap_key(call[0]), bytes_of(call[1]), job_secret(*job));
+}
+
+void generate_key_pair(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto made = std::make_shared<std::optional<PrivateKey>>();
+  job->result([made](Napi::Env env) {
+    auto pair = Napi::Object::New(env);
+    pair.Set("privateKey", to_uint8_array(env, (*made)->pkcs8.view()));
+    pair.Set("publicKey", to_uint8_array(env, (*made)->public_key));
+    made->reset();
+    return pair;
+  });
+  token.data_key_pair(job, material_of(call[0]), made);
+}
+
 // A function that gives a promise: what it throws before it has started rejects that.
 template <class Start>
 Napi::Function async(Napi::Env env, const char* name, Start start) {
@@ -266,6 +288,9 @@ Napi::Object token_object(Napi::Env env, std::shared_ptr<Holder> holder) {
   later("destroyTokenKey", destroy_token_key);
   later("signWith", sign_with);
   later("mac", mac);
+  later("decrypt", decrypt);
+  later("deriveSecret", derive_secret);
+  later("generateKeyPair", generate_key_pair);
   object.Set("close", async(env, "close", [holder](Call, const std::shared_ptr<Job>& job) {
                run_errand(job, [token = holder->token] { token->close(); });
              }));

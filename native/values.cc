@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/secret.h"
-
 namespace keystead {
 
 namespace {
@@ -55,7 +53,7 @@ Bytes bytes_of(const Napi::Value& value) {
   return {array.Data(), array.Data() + array.ElementLength()};
 }
 
-Napi::Value to_uint8_array(Napi::Env env, const Bytes& bytes) {
+Napi::Value to_uint8_array(Napi::Env env, std::span<const uint8_t> bytes) {
   auto array = Napi::Uint8Array::New(env, bytes.size());
   std::copy(bytes.begin(), bytes.end(), array.Data());
   return array;
@@ -69,6 +67,16 @@ std::shared_ptr<Bytes> job_bytes(Job& job) {
     return value;
   });
   return bytes;
+}
+
+std::shared_ptr<std::optional<SecretBytes>> job_secret(Job& job) {
+  auto secret = std::make_shared<std::optional<SecretBytes>>();
+  job.result([secret](Napi::Env env) {
+    Napi::Value value = *secret ? to_uint8_array(env, (*secret)->view()) : env.Undefined();
+    secret->reset();
+    return value;
+  });
+  return secret;
 }
 
 Napi::Value wrap_key(Napi::Env env, std::shared_ptr<const Key> key) {

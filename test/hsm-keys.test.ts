@@ -1,4 +1,16 @@
-import { constants, createHash, createPublicKey, type KeyObject, randomBytes, verify } from "node:crypto";
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+  publicEncrypt,
+  randomBytes,
+  sign,
+  verify,
+} from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,8 +113,8 @@ describe("key pairs", () => {
 
   test("a digest of another size is refused before the token sees it", async () => {
     const { key } = await make({ type: "ec", curve: "P-256" });
-    const sign = hsm.sign(key, { scheme: "ecdsa", hash: "SHA-256" }, new Uint8Array(31));
-    await expect(sign).rejects.toMatchObject({ name: "EngineError", code: "DIGEST_SIZE" });
+    const signature = hsm.sign(key, { scheme: "ecdsa", hash: "SHA-256" }, new Uint8Array(31));
+    await expect(signature).rejects.toMatchObject({ name: "EngineError", code: "DIGEST_SIZE" });
   });
 
   test("many at once are spread over the lanes, each with its own answer", async () => {
@@ -147,6 +159,153 @@ describe("secrets for HMAC", () => {
   });
 });
 
+describe("RSA decryption", () => {
+  test.each([2048, 3072, 4096] as const)(
+    "opens what node:crypto encrypts to RSA %i",
+    async (bits) => {
+      const { key, publicKey } = await make({ type: "rsa", bits });
+      for (const hash of ["SHA-1", "SHA-256"] as const) {
+        const oaepHash = hash.replace("-", "").toLowerCase();
+        const most = bits / 8 - 2 - 2 * (hash === "SHA-1" ? 20 : 32);
+        for (const plaintext of [new Uint8Array(0), bytes("attack at dawn"), randomBytes(most)]) {
+          const ciphertext = publicEncrypt({ key: spki(publicKey), oaepHash }, plaintext);
+          expect(await hsm.decrypt(key, { hash, ciphertext })).toEqual(new Uint8Array(plaintext));
+        }
+      }
+    },
+    60_000,
+  );
+
+  test("what does not decrypt is nothing, and no fault of the token", async () => {
+    const { key, publicKey } = await make({ type: "rsa", bits: 2048 });
+    const known = spki(publicKey);
+    const modulus = Buffer.from(String(known.export({ format: "jwk" }).n), "base64url");
+    const plaintext = bytes("m");
+    const sound = publicEncrypt({ key: known, oaepHash: "sha256" }, plaintext);
+    const { generation } = hsm.info();
+    const wrong = [
+      publicEncrypt({ key: known, oaepHash: "sha1" }, plaintext),
+      publicEncrypt({ key: known, oaepHash: "sha256", oaepLabel: Buffer.from("a label") }, plaintext),
+      publicEncrypt({ key: known, padding: constants.RSA_PKCS1_PADDING }, plaintext),
+      sound.subarray(1),
+      Buffer.concat([Buffer.of(0), sound]),
+      sound.with(255, (sound[255] as number) ^ 1),
+      new Uint8Array(256), // 0
+      modulus,
+      new Uint8Array(256).fill(0xff),
+      new Uint8Array(0),
+    ];
+    for (const ciphertext of wrong)
+      expect(await hsm.decrypt(key, { hash: "SHA-256", ciphertext })).toBeUndefined();
+    expect(await hsm.decrypt(key, { hash: "SHA-256", ciphertext: sound })).toEqual(plaintext);
+    expect(hsm.info().generation).toBe(generation);
+  });
+});
+
+describe("key agreement", () => {
+  test.each([
+    ["P-256", "prime256v1"],
+    ["P-384", "secp384r1"],
+    ["P-521", "secp521r1"],
+    ["secp256k1", "secp256k1"],
+  ] as const)(
+    "on %s with node:crypto",
+    async (curve, namedCurve) => {
+      const { key, publicKey } = await make({ type: "ec", curve });
+      // So many that some secrets begin with zeros.
+      for (let i = 0; i < 300; i++) {
+        const other = generateKeyPairSync("ec", { namedCurve });
+        const known = other.publicKey.export({ format: "der", type: "spki" });
+        const expected = diffieHellman({ privateKey: other.privateKey, publicKey: spki(publicKey) });
+        expect(Buffer.from(await hsm.deriveSecret(key, known))).toEqual(expected);
+      }
+    },
+    30_000,
+  );
+
+  test("a public key of another curve, off the curve, or none at all is refused", async () => {
+    const { key } = await make({ type: "ec", curve: "P-256" });
+    const other = (namedCurve: string) =>
+      generateKeyPairSync("ec", { namedCurve }).publicKey.export({ format: "der", type: "spki" });
+    const off = other("prime256v1");
+    off[off.length - 1] = (off[off.length - 1] as number) ^ 1;
+    const { publicKey: rsa } = await make({ type: "rsa", bits: 2048 });
+    const wrong = [other("secp256k1"), other("secp384r1"), off, rsa as Uint8Array, new Uint8Array(10)];
+    for (const publicKey of wrong) {
+      const derived = hsm.deriveSecret(key, publicKey);
+      await expect(derived).rejects.toMatchObject({ name: "EngineError", code: "PUBLIC_KEY" });
+    }
+  });
+});
+
+describe("keys of a seed", () => {
+  test("Ed25519 signs messages and their digests, the same key each time", async () => {
+    const { key, publicKey, blob } = await make({ type: "ed25519" });
+    const known = spki(publicKey);
+    expect(known.asymmetricKeyType).toBe("ed25519");
+    expect(blob[1]).toBe(4);
+    for (const message of [new Uint8Array(0), bytes("m"), randomBytes(4096)]) {
+      const signature = await hsm.sign(key, { scheme: "ed25519" }, message);
+      expect(verify(null, message, known, signature)).toBe(true);
+      // Ed25519 is deterministic.
+      hsm.forget(key);
+      expect(await hsm.sign(name(blob), { scheme: "ed25519" }, message)).toEqual(signature);
+    }
+    const prehashed = await hsm.sign(key, { scheme: "ed25519ph" }, digest("SHA-512", bytes("m")));
+    expect(prehashed.length).toBe(64);
+    expect(verify(null, digest("SHA-512", bytes("m")), known, prehashed)).toBe(false);
+  });
+
+  test("ML-DSA, or a refusal that names it where Node's OpenSSL has none", async () => {
+    const material: Material = { type: "ml-dsa", parameterSet: 44 };
+    const [major, minor] = process.versions.openssl.split(".").map(Number) as [number, number];
+    if (major === 3 && minor < 5) {
+      const made = hsm.generateKey({ domain: "d", context, material });
+      await expect(made).rejects.toMatchObject({ code: "MECHANISM_MISSING" });
+      await expect(made).rejects.toThrow(/ML-DSA/);
+      return;
+    }
+    const { key, publicKey } = await make(material);
+    const signature = await hsm.sign(key, { scheme: "ml-dsa" }, bytes("m"));
+    expect(verify(null, bytes("m"), spki(publicKey), signature)).toBe(true);
+  });
+
+  test("the secret behind a seed makes no MAC, and so gives the seed to nobody", async () => {
+    const { key } = await make({ type: "ed25519" });
+    const asked = hsm.mac(key, { hash: "SHA-256", message: bytes("Keystead Ed25519 seed v1") });
+    await expect(asked).rejects.toMatchObject({ name: "EngineError", code: "KEY_TYPE" });
+    const { key: secret } = await make({ type: "secret", bytes: 32 });
+    const signature = hsm.sign(secret, { scheme: "ed25519" }, bytes("m"));
+    await expect(signature).rejects.toMatchObject({ code: "KEY_TYPE" });
+  });
+});
+
+describe("data key pairs", () => {
+  test.each<Material>([
+    { type: "rsa", bits: 2048 },
+    { type: "rsa", bits: 3072 },
+    { type: "ec", curve: "P-256" },
+    { type: "ec", curve: "P-384" },
+    { type: "ec", curve: "P-521" },
+    { type: "ec", curve: "secp256k1" },
+    { type: "ed25519" },
+  ])(
+    "%o is handed out whole, and nothing of it stays",
+    async (material) => {
+      const { open } = hsm.info().handles;
+      const { privateKey, publicKey } = await hsm.generateKeyPair(material);
+      const pair = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
+      expect(createPublicKey(pair).export({ format: "der", type: "spki" })).toEqual(Buffer.from(publicKey));
+      // The encoding is the one that node:crypto writes.
+      expect(pair.export({ format: "der", type: "pkcs8" })).toEqual(Buffer.from(privateKey));
+      const hash = material.type === "ed25519" ? null : "sha256";
+      expect(verify(hash, bytes("m"), spki(publicKey), sign(hash, bytes("m"), pair))).toBe(true);
+      expect(hsm.info().handles.open).toBe(open);
+    },
+    60_000,
+  );
+});
+
 describe("a key blob", () => {
   test.each<[string, Material]>([
     ["a secret of 64 bytes", { type: "secret", bytes: 64 }],
@@ -168,15 +327,14 @@ describe("a key blob", () => {
     const refused = (key: NativeKey, code: string) =>
       expect(use(key)).rejects.toMatchObject({ name: "EngineError", code });
     await refused(name(blob, bytes("another's")), "BINDING_MISMATCH");
-    // The kind is bound as well: an RSA key cannot be passed off as an EC key.
-    for (const at of [1, 12, blob.length - 1]) {
-      const changed = blob.slice();
-      changed[at] = (changed[at] as number) ^ 1;
-      await refused(name(changed), "BINDING_MISMATCH");
+    for (const at of [12, blob.length - 1]) {
+      await refused(name(blob.with(at, (blob[at] as number) ^ 1)), "BINDING_MISMATCH");
     }
-    const unknown = blob.slice();
-    unknown[1] = 0xee;
-    await refused(name(unknown), "KEY_BLOB");
+    const kind = blob[1] as number;
+    const posing = blob.with(1, kind ^ 1);
+    // The kind is bound as well: no key can be passed off as one of another kind.
+    await refused(name(posing), kind === 1 ? "BINDING_MISMATCH" : "KEY_TYPE");
+    await refused(name(blob.with(1, 0xee)), "KEY_BLOB");
   });
 });
 

@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/key_object.h"
+#include "engine/seeded_key.h"
 
 namespace keystead {
 
@@ -37,6 +38,10 @@ BackingKey generate_backing_key(const Session& session, const Domain& domain, CK
                                 const Bytes& context, const Material& material) {
   GeneratedKey made = generate_extractable(session, material);
   Temporary key(session, made.handle);
+  if (is_seeded(material.type)) {
+    Secret<32> seed = derive_seed(session, key, material);
+    made.public_key = seeded_public_key(material, {seed.data(), seed.size()});
+  }
   Bytes blob = unbound_blob(material, domain.generation, session.wrap(key_wrap, domain.wrapping, key));
   key.destroy();
   Bytes binding = binding_of(session, domain, blob.data(), blob.size(), context);
@@ -62,6 +67,15 @@ CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain
   // SoftHSM takes attributes in turn, and none after CKA_MODIFIABLE.
   attributes.flag(CKA_TOKEN, false).flag(CKA_EXTRACTABLE, false).flag(CKA_MODIFIABLE, false);
   return session.unwrap(key_wrap, domain.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes);
+}
+
+Secret<32> derive_seed(const Session& session, CK_OBJECT_HANDLE backing_key, const Material& material) {
+  std::string label = "Keystead ";
+  label += material.type == KeyType::kEd25519 ? "Ed25519" : "ML-DSA-" + std::to_string(material.size);
+  label += " seed v1";
+  Secret<32> seed;
+  hmac(session, backing_key, reinterpret_cast<const uint8_t*>(label.data()), label.size(), seed.data());
+  return seed;
 }
 
 Secret<32> derive(const Session& session, CK_OBJECT_HANDLE backing_key, const uint8_t nonce[kNonceSize]) {

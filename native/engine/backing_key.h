@@ -24,6 +24,9 @@ BackingKey generate_backing_key(const Session& session, const Domain& domain, CK
 CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
                                     const Key& key);
 
+// The seed of an Ed25519 or ML-DSA key: HMAC-SHA-256 by its backing key, in the token (docs/key-blob.md).
+Secret<32> derive_seed(const Session& session, CK_OBJECT_HANDLE backing_key, const Material& material);
+
 // The key that seals under this nonce (docs/ciphertext.md): one block of SP 800-108's KDF in counter mode.
 Secret<32> derive(const Session& session, CK_OBJECT_HANDLE backing_key, const uint8_t nonce[kNonceSize]);
 

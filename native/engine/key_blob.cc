@@ -51,17 +51,21 @@ Bytes binding_message(const uint8_t* unbound, size_t size, const Bytes& context)
   return message;
 }
 
-KeyBlob parse_key_blob(const Bytes& blob) {
+Material blob_material(const Bytes& blob) {
   if (blob.size() < kFixed + kBindingSize) throw EngineError("KEY_BLOB", "the key blob is cut short");
   if (blob[0] != kVersion || blob[1] >= std::size(kKinds)) {
     throw EngineError("KEY_BLOB", "the key blob has a version or kind that this release does not know");
   }
+  return kKinds[blob[1]];
+}
+
+KeyBlob parse_key_blob(const Bytes& blob) {
+  Material material = blob_material(blob);
   size_t size = get_be32(&blob[6]);
   if (size != blob.size() - kFixed - kBindingSize)
     throw EngineError("KEY_BLOB", "the key blob's sizes do not agree");
   auto wrapped = blob.begin() + kFixed;
-  return {kKinds[blob[1]], get_be32(&blob[2]), Bytes(wrapped, wrapped + size),
-          Bytes(wrapped + size, blob.end())};
+  return {material, get_be32(&blob[2]), Bytes(wrapped, wrapped + size), Bytes(wrapped + size, blob.end())};
 }
 
 }  // namespace keystead

@@ -24,6 +24,8 @@ struct KeyBlob {
 Bytes unbound_blob(const Material& material, uint32_t generation, const Bytes& wrapped);
 // What the binding is the HMAC-SHA-256 of.
 Bytes binding_message(const uint8_t* unbound, size_t size, const Bytes& context);
+// What kind of key it holds. Throws EngineError KEY_BLOB.
+Material blob_material(const Bytes& blob);
 // Throws EngineError KEY_BLOB when it is not laid out as the format says. Checks no binding.
 KeyBlob parse_key_blob(const Bytes& blob);
 

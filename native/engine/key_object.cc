@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/software.h"
 #include "engine/spki.h"
 
 namespace keystead {
@@ -134,6 +135,7 @@ Bytes public_key_of(const Session& session, CK_OBJECT_HANDLE object) {
 }
 
 void require_generator(const Capabilities& can, const Material& material) {
+  if (material.type == KeyType::kMlDsa) need_ml_dsa();
   CK_MECHANISM_TYPE mechanism = generator(material.type);
   if (can.has(mechanism)) return;
   throw EngineError("MECHANISM_MISSING",

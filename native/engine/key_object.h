@@ -10,13 +10,16 @@
 
 namespace keystead {
 
+// Whether its backing key is a secret that a seed is derived from, since no token could hold it.
+constexpr bool is_seeded(KeyType type) { return type == KeyType::kEd25519 || type == KeyType::kMlDsa; }
+
 struct GeneratedKey {
   CK_OBJECT_HANDLE handle;
   Bytes public_key;  // SPKI, DER; empty for secrets
 };
 
 // The template of a key that does what its kind of material is for, and nothing else: private, sensitive,
-// with neither CKA_TOKEN nor CKA_EXTRACTABLE. Takes secrets, RSA and EC keys.
+// with neither CKA_TOKEN nor CKA_EXTRACTABLE.
 Attributes key_attributes(KeyType type);
 
 // A session object that may be extracted, for as long as it takes to wrap it.

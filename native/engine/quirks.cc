@@ -1,5 +1,7 @@
 #include "engine/quirks.h"
 
+#include <algorithm>
+
 namespace keystead {
 
 namespace {
@@ -12,6 +14,9 @@ constexpr Quirk kQuirks[] = {
      "takes 8 KB: "
      "size the handle cache for the keys in use"},
     {"no-oaep-sha256", "SoftHSM", "RSA-OAEP with SHA-1 only"},
+    {"vague-refusals", "SoftHSM",
+     "a ciphertext or a wrapped key that is wrong is CKR_GENERAL_ERROR, as if the module had failed"},
+    {"no-eddsa-wrap", "SoftHSM", "Ed25519 private keys are CKR_KEY_NOT_WRAPPABLE"},
     {"serial-symmetric", "SoftHSM",
      "symmetric operations share process-wide locks: more lanes make them slower"},
     {"ec-unwrap-needs-public", "Mozilla Foundation",
@@ -27,6 +32,11 @@ std::vector<const Quirk*> quirks_of(const Capabilities& can) {
     if (can.maker.starts_with(quirk.maker)) apply.push_back(&quirk);
   }
   return apply;
+}
+
+bool has_quirk(const Capabilities& can, std::string_view name) {
+  auto apply = quirks_of(can);
+  return std::any_of(apply.begin(), apply.end(), [&](const Quirk* quirk) { return quirk->name == name; });
 }
 
 }  // namespace keystead

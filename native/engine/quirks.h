@@ -16,5 +16,7 @@ struct Quirk {
 
 // The rows that apply to this token.
 std::vector<const Quirk*> quirks_of(const Capabilities& can);
+// Whether a row of this name is among them.
+bool has_quirk(const Capabilities& can, std::string_view name);
 
 }  // namespace keystead

@@ -68,6 +68,12 @@ Bytes Session::attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const 
   return value;
 }
 
+SecretBytes Session::secret_value(CK_OBJECT_HANDLE object) const {
+  Bytes value = attribute(object, CKA_VALUE);
+  const Wiper wiper(value);
+  return SecretBytes(std::span<const uint8_t>(value));
+}
+
 CK_OBJECT_HANDLE Session::create(const Attributes& object) const {
   CK_OBJECT_HANDLE handle;
   check("C_CreateObject", functions().C_CreateObject(handle_, object.data(), object.size(), &handle));

@@ -11,6 +11,7 @@
 #include "engine/attributes.h"
 #include "engine/cryptoki.h"
 #include "engine/module.h"
+#include "engine/secret.h"
 
 namespace keystead {
 
@@ -42,6 +43,8 @@ class Session {
   // Throws CKR_USER_NOT_LOGGED_IN rather than find nothing without a login.
   std::vector<CK_OBJECT_HANDLE> find(const Attributes& pattern) const;
   Bytes attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const;
+  // The CKA_VALUE of a secret key that may be read.
+  SecretBytes secret_value(CK_OBJECT_HANDLE object) const;
   CK_OBJECT_HANDLE create(const Attributes& object) const;
   CK_OBJECT_HANDLE generate(Mechanism mechanism, const Attributes& key) const;
   struct KeyPair {

@@ -1,8 +1,12 @@
 #include "engine/signature.h"
 
+#include "engine/backing_key.h"
 #include "engine/ecdsa_signature.h"
 #include "engine/error.h"
 #include "engine/hash.h"
+#include "engine/key_object.h"
+#include "engine/seeded_key.h"
+#include "engine/software.h"
 
 namespace keystead {
 
@@ -46,19 +50,6 @@ const HashNames& names(Hash hash) {
   throw EngineError("MECHANISM_MISSING", "nothing is signed with SHA-1");
 }
 
-CK_MECHANISM_TYPE mechanism_of(Scheme scheme) {
-  switch (scheme) {
-    case Scheme::kRsaPss:
-      return CKM_RSA_PKCS_PSS;
-    case Scheme::kRsaPkcs1:
-      return CKM_RSA_PKCS;
-    case Scheme::kEcdsa:
-      return CKM_ECDSA;
-    default:
-      return CKM_EDDSA;
-  }
-}
-
 void require(const Capabilities& can, CK_MECHANISM_TYPE mechanism) {
   if (can.has(mechanism)) return;
   throw EngineError("MECHANISM_MISSING", "token " + can.token.label + " has no " + mechanism_name(mechanism));
@@ -73,14 +64,40 @@ Curve curve_with(size_t raw_size) {
 
 }  // namespace
 
+KeyType signer_type(Scheme scheme) {
+  switch (scheme) {
+    case Scheme::kRsaPss:
+    case Scheme::kRsaPkcs1:
+      return KeyType::kRsa;
+    case Scheme::kEcdsa:
+      return KeyType::kEc;
+    case Scheme::kEd25519:
+    case Scheme::kEd25519ph:
+      return KeyType::kEd25519;
+    case Scheme::kMlDsa:
+    case Scheme::kMlDsaMu:
+      break;
+  }
+  return KeyType::kMlDsa;
+}
+
 void require_signing(const Capabilities& can, const Signing& signing) {
-  require(can, mechanism_of(signing.scheme));
+  KeyType type = signer_type(signing.scheme);
+  if (type == KeyType::kMlDsa) return need_ml_dsa();
+  if (type == KeyType::kEd25519) return require_mac(can, Hash::kSha256);
+  require(can, type == KeyType::kEc                ? CKM_ECDSA
+               : signing.scheme == Scheme::kRsaPss ? CKM_RSA_PKCS_PSS
+                                                   : CKM_RSA_PKCS);
 }
 
 void require_mac(const Capabilities& can, Hash hash) { require(can, names(hash).hmac); }
 
-Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const Signing& signing,
-                std::span<const uint8_t> input) {
+Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const Material& material,
+                const Signing& signing, std::span<const uint8_t> input) {
+  if (is_seeded(signer_type(signing.scheme))) {
+    Secret<32> seed = derive_seed(session, key, material);
+    return seeded_sign(material, {seed.data(), seed.size()}, signing, input);
+  }
   if (input.size() != hash_size(signing.hash)) {
     throw EngineError("DIGEST_SIZE", "the digest has " + std::to_string(input.size()) + " bytes, not " +
                                          std::to_string(hash_size(signing.hash)));

@@ -10,13 +10,17 @@
 
 namespace keystead {
 
-// The mechanism that a token signs with. Throws EngineError MECHANISM_MISSING, naming what it lacks.
+// Throw EngineError MECHANISM_MISSING, naming what the token or Node's OpenSSL lacks.
 void require_signing(const Capabilities& can, const Signing& signing);
 void require_mac(const Capabilities& can, Hash hash);
 
-// Signs with an RSA or EC private key: what `input` and the signature are, Signing says.
-Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const Signing& signing,
-                std::span<const uint8_t> input);
+// What kind of key signs so.
+KeyType signer_type(Scheme scheme);
+
+// Signs with a key of that kind: what `input` and the signature are, Signing says. `material` matters only
+// for the keys whose seed is derived in the token, with which the engine then signs.
+Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const Material& material,
+                const Signing& signing, std::span<const uint8_t> input);
 
 // HMAC, as long as the hash.
 Bytes mac(const Session& session, CK_OBJECT_HANDLE key, Hash hash, std::span<const uint8_t> message);

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <thread>
 
-#include "engine/backing_key.h"
 #include "engine/crew.h"
 #include "engine/error.h"
-#include "engine/key_object.h"
 #include "engine/key_wrap.h"
-#include "engine/sealing.h"
-#include "engine/signature.h"
 #include "engine/token_key.h"
 #include "engine/trial.h"
 
@@ -20,10 +16,6 @@ namespace {
 constexpr size_t kMostLanes = 16;
 constexpr unsigned kVagueInARow = 3;
 constexpr int kGrace = 6;  // this part of the deadline is added before a call counts as hung
-
-Kind kind_of(const Material& material) {
-  return material.type == KeyType::kSecret ? Kind::kSymmetric : Kind::kAsymmetric;
-}
 
 EngineError unavailable(const Module& module) {
   return {"TOKEN_UNAVAILABLE", module.path() + " has lost its token; connecting again"};
@@ -259,102 +251,6 @@ void Token::close() {
 CK_OBJECT_HANDLE Token::make_handle(const Session& session, const Key& key) {
   if (key.on_token()) return find_token_key(session, key.id);
   return unwrap_backing_key(session, domains_.get(session, key.domain), key_wrap_, key);
-}
-
-void Token::open_domain(std::shared_ptr<Caller> caller, std::string name, bool create,
-                        std::shared_ptr<bool> made) {
-  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
-    // An earlier try may have made the keys and then failed: made is made.
-    *made = domains_.open(session, name, create) || *made;
-    return true;
-  });
-}
-
-void Token::generate_key(std::shared_ptr<Caller> caller, std::string domain, Bytes context, Material material,
-                         std::shared_ptr<BackingKey> made) {
-  require_generator(can_, material);
-  submit(kind_of(material), std::move(caller), [=, this](const Session& session) {
-    *made = generate_backing_key(session, domains_.get(session, domain), key_wrap_, context, material);
-    return true;
-  });
-}
-
-void Token::seal(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job) {
-  submit(Kind::kSymmetric, caller,
-         [=, this](const Session& session) { return seal_batch(session, cache_, job, caller); });
-}
-
-void Token::open_batch(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job,
-                       std::shared_ptr<Bytes> ok) {
-  submit(Kind::kSymmetric, caller, [=, this](const Session& session) {
-    return keystead::open_batch(session, cache_, job, ok, caller);
-  });
-}
-
-void Token::random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<Bytes> bytes) {
-  submit(Kind::kSymmetric, std::move(caller), [=](const Session& session) {
-    bytes->resize(size);
-    mixed_random(session, bytes->data(), size);
-    return true;
-  });
-}
-
-void Token::sign(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Signing signing, Bytes input,
-                 std::shared_ptr<Bytes> signature) {
-  require_signing(can_, signing);
-  submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
-    *signature = cache_.with(
-        session, key, [&](CK_OBJECT_HANDLE handle) { return sign_with(session, handle, signing, input); });
-    return true;
-  });
-}
-
-void Token::mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,
-                std::shared_ptr<Bytes> mac) {
-  require_mac(can_, hash);
-  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
-    *mac = cache_.with(
-        session, key, [&](CK_OBJECT_HANDLE handle) { return keystead::mac(session, handle, hash, message); });
-    return true;
-  });
-}
-
-void Token::create_token_key(std::shared_ptr<Caller> caller, std::string id, Material material,
-                             std::shared_ptr<Bytes> public_key) {
-  require_generator(can_, material);
-  submit(kind_of(material), std::move(caller), [=](const Session& session) {
-    *public_key = keystead::create_token_key(session, id, material);
-    return true;
-  });
-}
-
-void Token::token_public_key(std::shared_ptr<Caller> caller, std::string id,
-                             std::shared_ptr<Bytes> public_key) {
-  submit(Kind::kAsymmetric, std::move(caller), [=](const Session& session) {
-    *public_key = keystead::token_public_key(session, id);
-    return true;
-  });
-}
-
-void Token::destroy_token_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<bool> any) {
-  submit(Kind::kSymmetric, std::move(caller), [=](const Session& session) {
-    // An earlier try may have destroyed some of it and then failed.
-    *any = keystead::destroy_token_key(session, id) || *any;
-    return true;
-  });
-}
-
-void Token::forget(const Key& key) {
-  if (!cache_.forget(key)) return;
-  struct Nobody : Caller {
-    bool enter() override { return true; }
-    void leave() override {}
-    void answer(std::exception_ptr) override {}
-  };
-  submit(Kind::kSymmetric, std::make_shared<Nobody>(), [this](const Session& session) {
-    cache_.sweep(session);
-    return true;
-  });
 }
 
 }  // namespace keystead

@@ -18,6 +18,7 @@
 #include "engine/lane.h"
 #include "engine/login.h"
 #include "engine/module.h"
+#include "engine/private_key.h"
 #include "engine/slot.h"
 
 namespace keystead {
@@ -48,6 +49,13 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
             std::shared_ptr<Bytes> signature);
   void mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,
            std::shared_ptr<Bytes> mac);
+  // Nothing when it does not decrypt.
+  void decrypt(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes ciphertext,
+               std::shared_ptr<std::optional<SecretBytes>> plaintext);
+  void derive_secret(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Bytes public_key,
+                     std::shared_ptr<std::optional<SecretBytes>> secret);
+  void data_key_pair(std::shared_ptr<Caller> caller, Material material,
+                     std::shared_ptr<std::optional<PrivateKey>> pair);
   void create_token_key(std::shared_ptr<Caller> caller, std::string id, Material material,
                         std::shared_ptr<Bytes> public_key);
   void token_public_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<Bytes> public_key);
@@ -74,6 +82,9 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   void start_lane(std::shared_ptr<Queue> queue, Session session);
   void revive() override;
   void submit(Kind kind, std::shared_ptr<Caller> caller, Work work);
+  // Work with a key of this type, or EngineError KEY_TYPE. What it is made of is known of backing keys only.
+  void use(Kind kind, std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, KeyType type,
+           std::function<void(const Session&, CK_OBJECT_HANDLE, const Material&)> work);
   // A lane's life; it owns its session.
   void serve(Queue& queue, std::optional<Session> session);
   void run(Queue& queue, std::optional<Session>& session, const std::shared_ptr<Task>& task);
