@@ -68,6 +68,8 @@ export function checkState(rule: StateRule, state: string, arn: string): void {
   throw outcome?.(arn) ?? new KMSInvalidStateException(`${arn} is in the state ${state}.`);
 }
 
+type Pairs = Readonly<Record<string, string>>;
+
 /** What it takes to be let at a key. */
 export interface Admission {
   /** The IAM action, e.g. "kms:Encrypt". */
@@ -75,6 +77,8 @@ export interface Admission {
   /** Whether an alias may stand for the key. */
   readonly aliases: boolean;
   readonly states: StateRule;
+  /** The encryption contexts of a batch whose entries have their own; else that of the input. */
+  readonly contexts?: (() => Iterable<Pairs | undefined> | undefined) | undefined;
   /** The usage that the key must have. */
   readonly usage?: KeyUsage;
 }
@@ -155,6 +159,8 @@ interface Row<N extends string, I extends StructureShape, O extends StructureSha
   readonly resource?: "*";
   /** Members that only the operation itself reads and checks, in place of a shape. */
   readonly unchecked?: readonly string[];
+  /** The encryption contexts of its entries, where they have their own. */
+  readonly contexts?: (input: Readonly<Record<string, unknown>>) => Iterable<Pairs | undefined> | undefined;
   /** It only makes new rows, so that it need not wait for other changes. */
   readonly independent?: boolean;
 }

@@ -30,6 +30,8 @@ export interface Actor {
   readonly sourceIp?: string | undefined;
   readonly userAgent?: string | undefined;
   readonly secureTransport?: boolean | undefined;
+  /** The service that asks on the caller's behalf: `SERVICE.REGION.amazonaws.com`. */
+  readonly via?: string | undefined;
 }
 
 /** What every request to one open deployment stands on. */
@@ -231,9 +233,15 @@ function admit(operation: Operation, request: Admission, input: Members) {
   request.input = input;
   for (const token of (input.GrantTokens as readonly string[] | undefined) ?? [])
     readGrantToken(request.markers, request.region, token);
-  const { key, action, resource, states = {}, usage } = operation;
+  const { key, action, resource, states = {}, usage, contexts } = operation;
   if (key !== undefined)
-    return request.admit(input[key.member] as string, { action, aliases: key.aliases, states, usage });
+    return request.admit(input[key.member] as string, {
+      action,
+      aliases: key.aliases,
+      states,
+      usage,
+      contexts: contexts && (() => contexts(input)),
+    });
   if (resource !== undefined) request.authorise(action, resource);
   return undefined;
 }

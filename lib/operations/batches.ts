@@ -42,6 +42,7 @@ export const encryptBatch = operation({
   key: { member: "KeyId", aliases: true },
   states: states.using,
   usage: "ENCRYPT_DECRYPT",
+  contexts: contextsOf,
   async run(request, input, key) {
     const EncryptionAlgorithm = algorithmFor(key, input.EncryptionAlgorithm);
     const packed = pack(input, plaintexts);
@@ -64,7 +65,8 @@ export const decryptBatch = operation({
   errors: [...usingFailures, "InvalidCiphertextException", "IncorrectKeyException"],
   async run(request, input) {
     const packed = pack(input, ciphertexts);
-    const terms = { action: "kms:Decrypt", aliases: true, states: states.using, usage } as const;
+    const contexts = () => contextsOf(input);
+    const terms = { action: "kms:Decrypt", aliases: true, states: states.using, usage, contexts } as const;
     const admit = async (ciphertext: Uint8Array): Promise<Material> => {
       const { key, materialId } = await request.admitCiphertext(ciphertext, input.KeyId, terms);
       algorithmFor(key, input.EncryptionAlgorithm);
@@ -89,6 +91,22 @@ type BatchInput = {
   readonly EncryptionContext?: EncryptionContext | undefined;
   readonly [member: string]: unknown;
 };
+
+/**
+ * The encryption contexts that a batch is decided on by, where a policy or grant looks at them: all that its entries
+ * have, so that a batch is allowed only where each of them alone would be.
+ */
+function contextsOf(input: BatchInput): Set<EncryptionContext | undefined> {
+  const { Entries, EncryptionContexts, EncryptionContext: forAll } = input;
+  const own: unknown = EncryptionContexts ?? Entries;
+  if (!Array.isArray(own)) return new Set([forAll]);
+  return new Set(
+    own.map((entry) => {
+      const context = EncryptionContexts === undefined ? entry?.EncryptionContext : entry;
+      return context !== null && typeof context === "object" ? context : forAll;
+    }),
+  );
+}
 
 /** Either the one form or the other. */
 function pack(input: BatchInput, kind: typeof plaintexts): Packed {

@@ -4,8 +4,8 @@ import {
   compilePolicy,
   type Decision,
   decide,
+  type Grant,
   lockoutCheck,
-  type Policy,
   type Principal,
   type Reason,
 } from "../access.ts";
@@ -22,26 +22,20 @@ import {
 import { readHead } from "../ciphertext.ts";
 import { grantNotFound, InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
-import { arnOf, type KeyQuota, type KeyRing } from "../keys.ts";
+import type { KeyQuota, KeyRing } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
 import type { Secrets } from "../secrets.ts";
 import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
+import { circumstances, type Facts } from "./circumstances.ts";
+import { indexOf, readyFor } from "./ready.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
 const RESOURCES = 100;
 
-interface Ready {
-  readonly arn: string;
-  readonly policy: Policy;
-}
-
-/** What is derived from a key's row, for as long as the store hands out the same row. */
-const ready = new WeakMap<KeyRow, Ready>();
-/** Most keys share the text of their policy with others. */
-const policies = new Map<string, Policy>();
-const POLICIES = 4096;
+type Members = Readonly<Record<string, unknown>>;
+type Pairs = Readonly<Record<string, string>>;
 
 /** One request on its way: lets it at keys, and gathers what its audit event will say. */
 export class Admission implements Request {
@@ -57,16 +51,18 @@ export class Admission implements Request {
   readonly markers: Markers;
   readonly secrets: Secrets;
   /** The input, once it is known to be valid. */
-  input: object | undefined;
+  input: Members | undefined;
   /** ARNs. */
   readonly resources: string[] = [];
   notes: Record<string, string | number> | undefined;
   readonly #service: Service;
-  readonly #identityPolicies: readonly Policy[];
+  readonly #actor: Actor;
+  /** Of an operation that is about two. */
+  #firstKeyId: string | undefined;
   readonly #home: Home;
 
   constructor(service: Service, actor: Actor, id: string) {
-    const { principal, region, identityPolicies } = actor;
+    const { principal, region } = actor;
     this.id = id;
     this.principal = principal;
     this.region = region;
@@ -79,7 +75,7 @@ export class Admission implements Request {
     this.markers = service.markers;
     this.secrets = service.secrets;
     this.#service = service;
-    this.#identityPolicies = identityPolicies;
+    this.#actor = actor;
     this.#home = this;
   }
 
@@ -117,7 +113,8 @@ export class Admission implements Request {
       });
     if (head === undefined) throw new InvalidCiphertextException();
     return then(this.store.key(this.region, head.keyId), (key) => {
-      if (key !== undefined) return { key: this.#allow(key, terms, undefined), materialId: head.materialId };
+      if (key !== undefined)
+        return then(this.#allow(key, terms, undefined), () => ({ key, materialId: head.materialId }));
       if (this.account === this.#service.account) throw new InvalidCiphertextException();
       throw this.#denied(terms.action, CIPHERTEXTS_KEY, this.#service.account);
     });
@@ -135,10 +132,8 @@ export class Admission implements Request {
     }
     const { arn, policy: keyPolicy } = readyFor(key);
     this.#concerns(arn);
-    const { principal } = this;
-    const identityPolicies = this.#identityPolicies;
     const about = { action, resource: arn, account: key.account, retiring: grant };
-    this.#decide({ principal, identityPolicies, keyPolicy, ...about }, arn);
+    this.#decide({ keyPolicy, ...about }, { key }, arn);
     return grant;
   }
 
@@ -151,15 +146,13 @@ export class Admission implements Request {
     if (bypassLockout) return;
     const { principal } = this;
     const resource = keyArn(key.region, key.account, key.keyId);
-    const identityPolicies = this.#identityPolicies;
+    const { identityPolicies } = this.#actor;
     lockoutCheck({ principal, resource, account: key.account, keyPolicy, identityPolicies });
   }
 
   authorise(action: string, resource: string): void {
     if (resource !== "*") this.#concerns(resource);
-    const { principal, account } = this;
-    const identityPolicies = this.#identityPolicies;
-    this.#decide({ principal, action, resource, account, identityPolicies }, resource);
+    this.#decide({ action, resource, account: this.account }, {}, resource);
   }
 
   note(name: string, value: string | number): void {
@@ -182,33 +175,89 @@ export class Admission implements Request {
   }
 
   /** `reference` is what the caller called the key by, unless it was by a ciphertext. */
-  #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): KeyRow {
-    const { arn, policy } = readyFor(key);
-    this.#concerns(arn);
-    let shown = arn;
-    if (key.account !== this.account)
-      shown = reference === undefined ? CIPHERTEXTS_KEY : nameOf(reference, this.region);
-    this.#decide(
-      {
-        principal: this.principal,
-        action: terms.action,
-        resource: arn,
-        account: key.account,
-        keyPolicy: policy,
-        identityPolicies: this.#identityPolicies,
-      },
-      shown,
-    );
-    checkState(terms.states, key.keyState, arn);
-    if (terms.usage !== undefined && terms.usage !== key.keyUsage)
-      throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
-    return key;
+  #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): Soon<KeyRow> {
+    return then(this.store.grants(this.region, key.keyId), (grants) => {
+      const { arn, policy: keyPolicy } = readyFor(key);
+      this.#concerns(arn);
+      let shown = arn;
+      if (key.account !== this.account)
+        shown = reference === undefined ? CIPHERTEXTS_KEY : nameOf(reference, this.region);
+      const alias = reference?.type === "alias" ? reference.name : undefined;
+      const about = { resource: arn, account: key.account, keyPolicy, grants: indexOf(grants) };
+      this.#decideEach({ ...about, action: terms.action }, { key, alias, contexts: terms.contexts }, shown);
+      this.#firstKeyId ??= key.keyId;
+      checkState(terms.states, key.keyState, arn);
+      if (terms.usage !== undefined && terms.usage !== key.keyUsage)
+        throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
+      return key;
+    });
   }
 
-  #decide(request: AccessRequest, shown: string): void {
+  /** One decision for all encryption contexts of a batch, unless it depends on them: then one for each. */
+  #decideEach(
+    about: Omit<AccessRequest, "principal">,
+    { contexts, ...facts }: Particulars,
+    shown: string,
+  ): void {
+    const [first, ...others] = new Set(contexts?.() ?? [this.#encryptionContext(about.action)]);
+    if (!this.#decide(about, { ...facts, encryptionContext: first }, shown)) return;
+    for (const encryptionContext of others) this.#decide(about, { ...facts, encryptionContext }, shown);
+  }
+
+  /** Throws unless the caller may. Returns whether that depended on the encryption context. */
+  #decide(
+    about: Omit<AccessRequest, "principal">,
+    particulars: Partial<Pick<Facts, "key" | "alias">> & { encryptionContext?: Pairs | undefined },
+    shown: string,
+  ): boolean {
+    const { principal, now } = this;
+    const { encryptionContext } = particulars;
+    let contextual = false;
+    const seen = () => {
+      contextual = true;
+      return encryptionContext;
+    };
+    const context = circumstances({
+      actor: this.#actor,
+      now,
+      action: about.action,
+      input: this.input ?? {},
+      key: particulars.key,
+      alias: particulars.alias,
+      aliases: () => this.#aliasesOf(particulars.key),
+      encryptionContext: seen,
+      firstKeyId: this.#firstKeyId,
+    });
+    const { identityPolicies } = this.#actor;
+    const request: AccessRequest = {
+      principal,
+      identityPolicies,
+      context,
+      ...about,
+      granting: about.action === "kms:CreateGrant" ? grantingOf(this.input ?? {}) : undefined,
+      get encryptionContext() {
+        return seen();
+      },
+    };
     const decision = decide(request);
     this.note("access", explained(decision));
-    if (!decision.allowed) throw accessDenied({ ...request, resource: shown }, decision);
+    if (!decision.allowed) throw accessDenied({ ...about, principal, resource: shown }, decision);
+    return contextual;
+  }
+
+  #encryptionContext(action: string): Pairs | undefined {
+    const { input = {} } = this;
+    if (action === "kms:ReEncryptFrom") return input.SourceEncryptionContext as Pairs | undefined;
+    if (action === "kms:ReEncryptTo") return input.DestinationEncryptionContext as Pairs | undefined;
+    return input.EncryptionContext as Pairs | undefined;
+  }
+
+  #aliasesOf(key: KeyRow | undefined): string[] | undefined {
+    if (key === undefined) return undefined;
+    const { region, account, keyId } = key;
+    const rows = this.store.listAliases(region, account, { keyId, limit: 1000 });
+    if (rows instanceof Promise) throw new Error("aliases are needed at once to decide on a policy");
+    return rows.map(({ name }) => name);
   }
 
   #denied(
@@ -225,6 +274,17 @@ export class Admission implements Request {
   #concerns(arn: string): void {
     if (this.resources.length < RESOURCES && !this.resources.includes(arn)) this.resources.push(arn);
   }
+}
+
+function grantingOf({ Operations, Constraints }: Members): AccessRequest["granting"] {
+  return { operations: Operations as string[], constraints: (Constraints ?? null) as Grant["constraints"] };
+}
+
+/** What a decision is about besides its policies. */
+interface Particulars {
+  readonly key: KeyRow;
+  readonly alias: string | undefined;
+  readonly contexts: Terms["contexts"];
 }
 
 let latest = { reason: "", sid: "", text: "" };
@@ -244,29 +304,6 @@ const nameOf = (reference: KeyReference, region: string) =>
   reference.type === "key"
     ? keyArn(region, reference.account, reference.keyId)
     : aliasArn(region, reference.account, reference.name);
-
-function readyFor(key: KeyRow): Ready {
-  let known = ready.get(key);
-  if (known === undefined) {
-    known = { arn: arnOf(key), policy: compiled(key) };
-    ready.set(key, known);
-  }
-  return known;
-}
-
-function compiled(key: KeyRow): Policy {
-  let policy = policies.get(key.policy);
-  if (policy === undefined) {
-    try {
-      policy = compilePolicy(key.policy);
-    } catch (cause) {
-      throw new Error(`the stored policy of ${arnOf(key)} is damaged`, { cause });
-    }
-    if (policies.size >= POLICIES) policies.clear();
-    policies.set(key.policy, policy);
-  }
-  return policy;
-}
 
 /** Goes on at once where the store could answer at once. */
 function then<T, R>(soon: Soon<T>, next: (value: T) => Soon<R>): Soon<R> {

@@ -126,6 +126,16 @@ export interface CustomKeyStoreRow {
   readonly revision: number;
 }
 
+/** A key in the token of a cluster that no KMS key stands for: not yet, or no longer. */
+export interface StrayKeyRow {
+  readonly clusterId: string;
+  readonly keyId: string;
+  /** "MAKING" until its KMS key is stored; "DOOMED" when it is to be destroyed. */
+  readonly state: string;
+  readonly since: number;
+  readonly revision: number;
+}
+
 /** A user or role whose identity is kept here. */
 export interface PrincipalRow {
   readonly arn: string;
@@ -185,6 +195,7 @@ export interface Rows {
   grant: GrantRow;
   keyUsage: KeyUsageRow;
   customKeyStore: CustomKeyStoreRow;
+  strayKey: StrayKeyRow;
   principal: PrincipalRow;
   credential: CredentialRow;
   auditHead: AuditHeadRow;
@@ -198,6 +209,7 @@ interface Primary {
   grant: "region" | "keyId" | "grantId";
   keyUsage: "region" | "keyId";
   customKeyStore: "region" | "customKeyStoreId" | "revision";
+  strayKey: "clusterId" | "keyId" | "revision";
   principal: "arn" | "revision";
   credential: "accessKeyId";
   auditHead: "stream";
@@ -245,6 +257,10 @@ export interface Store {
     account: string,
     page: { keyId?: string; after?: string; limit: number },
   ): Soon<AliasRow[]>;
+  /** All of a key: the same list until one of them changes. */
+  grants(region: string, keyId: string): Soon<readonly GrantRow[]>;
+  /** A user or role. */
+  principal(arn: string): Soon<PrincipalRow | undefined>;
   /** Those of a key, in the order of grant ids, beginning behind `after`. */
   listGrants(
     region: string,
@@ -267,6 +283,11 @@ export interface Store {
   /** The primary and all replicas of a multi-Region key, in the order of Regions. */
   relatedKeys(keyId: string): Soon<KeyRow[]>;
   keysOfCustomKeyStore(region: string, customKeyStoreId: string, limit: number): Soon<KeyRow[]>;
+  /** The key of a store that stands for this external key. */
+  keyOfExternalKey(region: string, customKeyStoreId: string, xksKeyId: string): Soon<KeyRow | undefined>;
+  /** In all Regions. */
+  connectedKeyStores(): Soon<CustomKeyStoreRow[]>;
+  strayKeys(): Soon<StrayKeyRow[]>;
   countGrants(region: string, keyId: string): Soon<number>;
   /** Any one row, by the members of its table's primary key. */
   row<Name extends keyof Rows>(name: Name, ...primary: string[]): Soon<Rows[Name] | undefined>;

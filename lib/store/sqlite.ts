@@ -15,6 +15,7 @@ import type {
   PrincipalRow,
   Rows,
   Store,
+  StrayKeyRow,
 } from "./rows.ts";
 import { LISTS, QUERIES } from "./schema.ts";
 import type { Table, Value } from "./table.ts";
@@ -33,6 +34,7 @@ interface Cached {
   keys: Cache<KeyRow>;
   backingKeys: Cache<BackingKeyRow>;
   aliases: Cache<AliasRow>;
+  grants: Cache<readonly GrantRow[]>;
 }
 
 /**
@@ -45,6 +47,7 @@ export class SqliteStore implements Store {
   readonly #timeout: number;
   readonly #cachedRows: number;
   readonly #regions = new Map<string, Cached>();
+  #principals: Cache<PrincipalRow>;
   #checked = false;
   #dataVersion = -1;
   #generation = -1;
@@ -56,6 +59,7 @@ export class SqliteStore implements Store {
     this.#connection = connection;
     this.#timeout = timeout;
     this.#cachedRows = cachedRows;
+    this.#principals = new Cache(cachedRows);
     this.#erase();
   }
 
@@ -104,6 +108,22 @@ export class SqliteStore implements Store {
     return columns && table.row(columns);
   }
 
+  grants(region: string, keyId: string): readonly GrantRow[] {
+    this.#check();
+    const cached = this.#regions.get(region)?.grants.get(keyId);
+    if (cached) return cached;
+    const rows = this.#list("grant", LISTS.listGrants, region, keyId, "", -1);
+    return this.#cached(region).grants.set(keyId, Object.freeze(rows));
+  }
+
+  principal(arn: string): PrincipalRow | undefined {
+    this.#check();
+    const cached = this.#principals.get(arn);
+    if (cached) return cached;
+    const row = this.row("principal", arn);
+    return row && this.#principals.set(arn, row);
+  }
+
   listKeys(region: string, account: string, page: { after?: string; limit: number }): KeyRow[] {
     return this.#list("key", LISTS.listKeys, region, account, page.after ?? "", page.limit);
   }
@@ -114,6 +134,18 @@ export class SqliteStore implements Store {
 
   keysOfCustomKeyStore(region: string, customKeyStoreId: string, limit: number): KeyRow[] {
     return this.#list("key", LISTS.keysOfCustomKeyStore, region, customKeyStoreId, limit);
+  }
+
+  keyOfExternalKey(region: string, customKeyStoreId: string, xksKeyId: string): KeyRow | undefined {
+    return this.#list("key", LISTS.keyOfExternalKey, region, customKeyStoreId, xksKeyId)[0];
+  }
+
+  connectedKeyStores(): CustomKeyStoreRow[] {
+    return this.#list("customKeyStore", LISTS.connectedKeyStores);
+  }
+
+  strayKeys(): StrayKeyRow[] {
+    return this.#list("strayKey", LISTS.strayKeys);
   }
 
   listAliases(
@@ -234,22 +266,33 @@ export class SqliteStore implements Store {
 
   /** Drops what is cached of the row that a change is about; a deleted key takes others with it. */
   #forget(change: Change): void {
-    if ("insert" in change || !("region" in change)) return;
+    if ("insert" in change) {
+      if (change.insert === "grant") this.#cached(change.row.region).grants.delete(change.row.keyId);
+      return;
+    }
+    if ("put" in change) return;
+    if ("delete" in change && change.delete !== "alias") this.#erased = false;
+    if ("arn" in change) this.#principals.delete(change.arn);
+    if (!("region" in change)) return;
     if ("delete" in change && change.delete === "key") this.#regions.delete(change.region);
     const cached = this.#cached(change.region);
-    if ("grantId" in change || "customKeyStoreId" in change) return;
-    if ("materialId" in change) cached.backingKeys.delete(change.materialId);
+    if ("grantId" in change) cached.grants.delete(change.keyId);
+    else if ("materialId" in change) cached.backingKeys.delete(change.materialId);
     else if ("name" in change) cached.aliases.delete(`${change.account} ${change.name}`);
     else if ("keyId" in change) cached.keys.delete(change.keyId);
-    const gone = "delete" in change ? change.delete !== "alias" : "set" in change && "blob" in change.set;
-    if (gone) this.#erased = false;
+    if ("set" in change && "blob" in change.set) this.#erased = false;
+  }
+
+  #drop(): void {
+    this.#regions.clear();
+    this.#principals = new Cache(this.#cachedRows);
   }
 
   /** Counts this transaction, and drops the cache when others came between it and the last look. */
   #count(): number {
     this.#connection.run(QUERIES.countGeneration);
     const generation = this.#readGeneration();
-    if (generation !== this.#generation + 1) this.#regions.clear();
+    if (generation !== this.#generation + 1) this.#drop();
     return generation;
   }
 
@@ -262,7 +305,7 @@ export class SqliteStore implements Store {
     const dataVersion = this.#open().get(QUERIES.dataVersion)?.[0];
     if (dataVersion !== this.#dataVersion) {
       const generation = this.#readGeneration();
-      if (generation !== this.#generation) this.#regions.clear();
+      if (generation !== this.#generation) this.#drop();
       this.#generation = generation;
       this.#dataVersion = dataVersion;
     }
@@ -295,7 +338,12 @@ export class SqliteStore implements Store {
     let cached = this.#regions.get(region);
     if (!cached) {
       const limit = this.#cachedRows;
-      cached = { keys: new Cache(limit), backingKeys: new Cache(limit), aliases: new Cache(limit) };
+      cached = {
+        keys: new Cache(limit),
+        backingKeys: new Cache(limit),
+        aliases: new Cache(limit),
+        grants: new Cache(limit),
+      };
       this.#regions.set(region, cached);
     }
     return cached;

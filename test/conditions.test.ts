@@ -1,0 +1,178 @@
+import { describe, expect, test } from "vitest";
+import type { Kms } from "../lib/index.ts";
+import { ACCOUNT, bytes, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
+
+const { kms, events, clock } = await openTestDeployment();
+const APP = `arn:aws:iam::${ACCOUNT}:role/app`;
+const app = kms.as(APP);
+const Plaintext = bytes("x");
+
+const root = { Effect: "Allow", Principal: { AWS: kms.principal }, Action: "kms:*", Resource: "*" };
+
+/** A key that the application may do anything with, under a condition; and what it says when asked. */
+async function keyFor(Condition: object, action = "kms:*", input: object = {}) {
+  const statement = { Sid: "app", Effect: "Allow", Principal: { AWS: APP }, Action: action, Resource: "*" };
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [root, { ...statement, Condition }] });
+  return newKey(kms, { ...input, Policy } as Parameters<Kms["createKey"]>[0]);
+}
+
+const outcome = async (promise: Promise<unknown>) =>
+  promise.then(
+    () => "allowed",
+    (error) => error.name,
+  );
+const denied = "AccessDeniedException";
+
+describe("a condition sees", () => {
+  test("the encryption context, of batches that of every entry", async () => {
+    const { KeyId } = await keyFor({ StringEquals: { "kms:EncryptionContext:tenant": "7" } });
+    const encrypt = (EncryptionContext?: Record<string, string>) =>
+      outcome(app.encrypt({ KeyId, Plaintext, EncryptionContext }));
+    expect(await encrypt({ tenant: "7" })).toBe("allowed");
+    expect(await encrypt({ tenant: "7", more: "too" })).toBe("allowed");
+    expect([await encrypt({ tenant: "8" }), await encrypt({}), await encrypt()]).toEqual([
+      denied,
+      denied,
+      denied,
+    ]);
+    const [seven, eight] = [{ tenant: "7" }, { tenant: "8" }];
+    const entries = (...contexts: (Record<string, string> | undefined)[]) =>
+      contexts.map((EncryptionContext) => ({ Plaintext, EncryptionContext }));
+    const batch = (input: object) => outcome(app.encryptBatch({ KeyId, ...input } as never));
+    expect(await batch({ Entries: entries(seven, seven) })).toBe("allowed");
+    expect(await batch({ Entries: entries(seven, eight) })).toBe(denied);
+    expect(await batch({ Entries: entries(seven, undefined) })).toBe(denied);
+    expect(await batch({ Entries: entries(seven, undefined), EncryptionContext: seven })).toBe("allowed");
+    const packed = { Plaintexts: bytes("ab"), Lengths: Uint32Array.of(1, 1) };
+    expect(await batch({ ...packed, EncryptionContexts: [seven, seven] })).toBe("allowed");
+    expect(await batch({ ...packed, EncryptionContexts: [seven, eight] })).toBe(denied);
+    expect(await batch({ ...packed, EncryptionContext: seven })).toBe("allowed");
+  });
+
+  test("both contexts and both keys of ReEncrypt, each for its own side", async () => {
+    const { KeyId: from } = await keyFor({ StringEquals: { "kms:EncryptionContext:side": "from" } });
+    const { KeyId: to } = await keyFor({ StringEquals: { "kms:EncryptionContext:side": "to" } });
+    const { CiphertextBlob } = await kms.encrypt({
+      KeyId: from,
+      Plaintext,
+      EncryptionContext: { side: "from" },
+    });
+    const reEncrypt = (source: string, destination: string) =>
+      outcome(
+        app.reEncrypt({
+          CiphertextBlob,
+          SourceEncryptionContext: { side: source },
+          DestinationKeyId: to,
+          DestinationEncryptionContext: { side: destination },
+        }),
+      );
+    expect(await reEncrypt("from", "to")).toBe("allowed");
+    expect(await reEncrypt("to", "to")).toBe(denied);
+    expect(await reEncrypt("from", "from")).toBe(denied);
+    const { KeyId: same } = await keyFor({ Bool: { "kms:ReEncryptOnSameKey": "true" } }, "kms:ReEncrypt*");
+    const sealed = await kms.encrypt({ KeyId: same, Plaintext });
+    const onto = (DestinationKeyId: string) =>
+      outcome(app.reEncrypt({ CiphertextBlob: sealed.CiphertextBlob, DestinationKeyId }));
+    expect(await onto(same)).toBe("allowed");
+    expect(await onto((await keyFor({ Bool: { "kms:MultiRegion": "false" } })).KeyId)).toBe(denied);
+  });
+
+  test("the alias that the request names, and all that the key has", async () => {
+    const { KeyId } = await keyFor({ StringEquals: { "kms:RequestAlias": "alias/named" } }, "kms:Encrypt");
+    await kms.createAlias({ AliasName: "alias/named", TargetKeyId: KeyId });
+    await kms.createAlias({ AliasName: "alias/other", TargetKeyId: KeyId });
+    const encrypt = (name: string) => outcome(app.encrypt({ KeyId: name, Plaintext }));
+    expect([await encrypt("alias/named"), await encrypt("alias/other"), await encrypt(KeyId)]).toEqual([
+      "allowed",
+      denied,
+      denied,
+    ]);
+    const any = { "ForAnyValue:StringEquals": { "kms:ResourceAliases": "alias/has" } };
+    const { KeyId: second } = await keyFor(any, "kms:Encrypt");
+    expect(await encrypt(second)).toBe(denied);
+    await kms.createAlias({ AliasName: "alias/has", TargetKeyId: second });
+    expect(await encrypt(second)).toBe("allowed");
+  });
+
+  test("the tags of the key and the time", async () => {
+    const Tags = [{ TagKey: "team", TagValue: "blue" }];
+    const { KeyId } = await keyFor({ StringEquals: { "aws:ResourceTag/team": "blue" } }, "kms:*", { Tags });
+    expect(await outcome(app.encrypt({ KeyId, Plaintext }))).toBe("allowed");
+    await kms.tagResource({ KeyId, Tags: [{ TagKey: "team", TagValue: "red" }] });
+    expect(await outcome(app.encrypt({ KeyId, Plaintext }))).toBe(denied);
+    const tomorrow = new Date(clock.now + 86_400_000).toISOString();
+    const { KeyId: later } = await keyFor({ DateGreaterThan: { "aws:CurrentTime": tomorrow } });
+    expect(await outcome(app.encrypt({ KeyId: later, Plaintext }))).toBe(denied);
+    clock.advance(2);
+    expect(await outcome(app.encrypt({ KeyId: later, Plaintext }))).toBe("allowed");
+  });
+
+  test("what kind of key it is, also of one that is not yet made", async () => {
+    const { KeyId } = await keyFor({ StringEquals: { "kms:KeySpec": "SYMMETRIC_DEFAULT" } }, "kms:Encrypt");
+    expect(await outcome(app.encrypt({ KeyId, Plaintext }))).toBe("allowed");
+    const only = (Condition: object) =>
+      kms.as(APP, {
+        policies: [
+          JSON.stringify({
+            Version: "2012-10-17",
+            Statement: { Effect: "Allow", Action: "kms:CreateKey", Resource: "*", Condition },
+          }),
+        ],
+      });
+    const macs = only({ StringEquals: { "kms:KeyUsage": "GENERATE_VERIFY_MAC" } });
+    expect(await outcome(macs.createKey())).toBe(denied);
+    expect(await outcome(macs.createKey({ KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC" }))).toBe(
+      "allowed",
+    );
+    const elsewhere = only({ StringNotEquals: { "aws:RequestedRegion": REGION } });
+    expect(await outcome(elsewhere.createKey())).toBe(denied);
+  });
+});
+
+describe("a grant", () => {
+  test("allows its operations, within its constraints, from the next request to its end", async () => {
+    const { KeyId, Arn } = await newKey(kms);
+    const encrypt = (tenant: string) =>
+      outcome(app.encrypt({ KeyId, Plaintext, EncryptionContext: { tenant, more: "x" } }));
+    expect(await encrypt("7")).toBe(denied);
+    const { GrantId } = await kms.createGrant({
+      KeyId,
+      GranteePrincipal: APP,
+      Operations: ["Encrypt"],
+      Constraints: { EncryptionContextSubset: { tenant: "7" } },
+    });
+    expect([await encrypt("7"), await encrypt("8")]).toEqual(["allowed", denied]);
+    expect(await outcome(app.describeKey({ KeyId }))).toBe(denied);
+    expect(
+      await outcome(kms.as(`${APP}2`).encrypt({ KeyId, Plaintext, EncryptionContext: { tenant: "7" } })),
+    ).toBe(denied);
+    const entries = (tenants: string[]) =>
+      tenants.map((tenant) => ({ Plaintext, EncryptionContext: { tenant } }));
+    expect(await outcome(app.encryptBatch({ KeyId, Entries: entries(["7", "7"]) }))).toBe("allowed");
+    expect(await outcome(app.encryptBatch({ KeyId, Entries: entries(["7", "8"]) }))).toBe(denied);
+    const [, last] = await events(2);
+    expect(last).toMatchObject({
+      eventName: "EncryptBatch",
+      errorCode: "AccessDenied",
+      resources: [{ ARN: Arn }],
+    });
+    await kms.revokeGrant({ KeyId, GrantId });
+    expect(await encrypt("7")).toBe(denied);
+  });
+
+  test("lets its grantee grant no more than it has itself", async () => {
+    const { KeyId } = await newKey(kms);
+    const Constraints = { EncryptionContextEquals: { a: "b" } };
+    await kms.createGrant({
+      KeyId,
+      GranteePrincipal: APP,
+      Operations: ["CreateGrant", "Decrypt"],
+      Constraints,
+    });
+    const grant = (input: object) =>
+      outcome(app.createGrant({ KeyId, GranteePrincipal: `${APP}2`, ...input } as never));
+    expect(await grant({ Operations: ["Decrypt"], Constraints })).toBe("allowed");
+    expect(await grant({ Operations: ["Decrypt"] })).toBe(denied);
+    expect(await grant({ Operations: ["Encrypt"], Constraints })).toBe(denied);
+  });
+});
