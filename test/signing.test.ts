@@ -144,3 +144,55 @@ test("what is not offered is refused by name", async () => {
     "ValidationException: KeyUsage KEY_AGREEMENT is not compatible with KeySpec ECC_SECG_P256K1",
   );
 });
+
+test("Ed25519ph signs the SHA-512 of a message, and is not Ed25519 of it", async () => {
+  const { KeyId } = await pair("ECC_NIST_EDWARDS25519");
+  const digest = createHash("sha512").update(Message).digest();
+  const input = {
+    KeyId,
+    Message: digest,
+    MessageType: "DIGEST",
+    SigningAlgorithm: "ED25519_PH_SHA_512",
+  } as const;
+  const { Signature = new Uint8Array() } = await kms.sign(input);
+  expect(Signature.length).toBe(64);
+  expect(await kms.verify({ ...input, Signature })).toMatchObject({ SignatureValid: true });
+  const pure = { KeyId, Message: digest, SigningAlgorithm: "ED25519_SHA_512" } as const;
+  expect(await refusal(kms.verify({ ...pure, Signature }))).toBe("KMSInvalidSignatureException");
+  expect(await refusal(kms.sign({ ...pure, MessageType: "DIGEST" }))).toMatch(/^ValidationException/);
+  expect(await refusal(kms.sign({ ...input, MessageType: "RAW" }))).toMatch(/^ValidationException/);
+});
+
+const hasMlDsa = Number(process.versions.openssl.split(".", 2).join("")) >= 35;
+
+describe.each(["ML_DSA_44", "ML_DSA_65", "ML_DSA_87"] as const)("%s", (KeySpec) => {
+  const SigningAlgorithm = "ML_DSA_SHAKE_256";
+
+  test.runIf(hasMlDsa)("signs messages, whole or as mu", async () => {
+    const { KeyId } = await newKey(kms, { KeySpec, KeyUsage: "SIGN_VERIFY" });
+    const { PublicKey = new Uint8Array() } = await kms.getPublicKey({ KeyId });
+    const key = createPublicKey({ key: Buffer.from(PublicKey), format: "der", type: "spki" });
+    const { Signature = new Uint8Array() } = await kms.sign({ KeyId, Message, SigningAlgorithm });
+    expect(verifyBy(null, Message, key, Signature)).toBe(true);
+    expect(await kms.verify({ KeyId, Message, Signature, SigningAlgorithm })).toMatchObject({
+      SignatureValid: true,
+    });
+    const mu = {
+      KeyId,
+      Message: createHash("sha512").update("mu").digest(),
+      MessageType: "EXTERNAL_MU",
+    } as const;
+    const signed = await kms.sign({ ...mu, SigningAlgorithm });
+    expect(
+      await kms.verify({ ...mu, SigningAlgorithm, Signature: signed.Signature as Uint8Array }),
+    ).toMatchObject({
+      SignatureValid: true,
+    });
+  });
+
+  test.skipIf(hasMlDsa)("is refused by what it lacks", async () => {
+    expect(await refusal(kms.createKey({ KeySpec, KeyUsage: "SIGN_VERIFY" }))).toMatch(
+      /^UnsupportedOperationException: .*ML-?_?DSA/,
+    );
+  });
+});
