@@ -3,14 +3,12 @@ import { type Actor, Requests, type Service } from "../request.ts";
 import type { Credential, Host, Origin } from "../server.ts";
 import type { CredentialRow } from "../store.ts";
 
-/** How many access keys are remembered, with what was derived from their secrets. */
-const REMEMBERED = 4096;
-
 /** A deployment as its servers see it: whose an access key is, and what he may ask where. */
 export class KmsHost implements Host {
   readonly #service: Service;
   readonly #identityPolicies: (principal: Principal) => Actor["identityPolicies"];
-  readonly #known = new Map<string, { readonly row: CredentialRow; readonly credential: Credential }>();
+  /** One for each row that the store hands out, for as long as it does: signing keys are kept by it. */
+  readonly #usable = new WeakMap<CredentialRow, Credential>();
 
   constructor(service: Service, identityPolicies: (principal: Principal) => Actor["identityPolicies"]) {
     this.#service = service;
@@ -26,8 +24,8 @@ export class KmsHost implements Host {
   }
 
   credential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined> {
-    const row = this.#service.store.row("credential", accessKeyId);
-    return row instanceof Promise ? row.then((found) => this.#usable(found)) : this.#usable(row);
+    const row = this.#service.store.credential(accessKeyId);
+    return row instanceof Promise ? row.then((found) => this.#credentialOf(found)) : this.#credentialOf(row);
   }
 
   caller(principal: Principal, region: string, { sourceIp, userAgent, secureTransport }: Origin): Requests {
@@ -42,21 +40,20 @@ export class KmsHost implements Host {
     });
   }
 
-  /** The same object for as long as the row says the same: signing keys are kept by it. */
-  #usable(row: CredentialRow | undefined): Credential | undefined {
+  #credentialOf(row: CredentialRow | undefined): Credential | undefined {
     if (row?.state !== "Active") return undefined;
-    const known = this.#known.get(row.accessKeyId);
-    if (known !== undefined && Buffer.compare(known.row.secret, row.secret) === 0) return known.credential;
-    const principal = parsePrincipal(row.principal);
-    if (principal === undefined) throw new Error(`the stored principal of ${row.accessKeyId} is damaged`);
-    const { accessKeyId, secret, session, expiresAt } = row;
-    const credential = {
-      principal,
-      secret: () => this.#service.secrets.open(accessKeyId, secret),
-      ...(session?.token !== undefined && { session: { token: session.token, expiresAt: expiresAt ?? 0 } }),
-    };
-    if (this.#known.size >= REMEMBERED) this.#known.clear();
-    this.#known.set(accessKeyId, { row, credential });
+    let credential = this.#usable.get(row);
+    if (credential === undefined) {
+      const { accessKeyId, secret, session, expiresAt } = row;
+      const principal = parsePrincipal(row.principal);
+      if (principal === undefined) throw new Error(`the stored principal of ${accessKeyId} is damaged`);
+      credential = {
+        principal,
+        secret: () => this.#service.secrets.open(accessKeyId, secret),
+        ...(session?.token !== undefined && { session: { token: session.token, expiresAt: expiresAt ?? 0 } }),
+      };
+      this.#usable.set(row, credential);
+    }
     return credential;
   }
 }

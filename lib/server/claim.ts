@@ -1,17 +1,27 @@
-import { IncompleteSignatureException, MissingAuthenticationTokenException } from "../errors.ts";
+import {
+  IncompleteSignatureException,
+  InvalidSignatureException,
+  MissingAuthenticationTokenException,
+} from "../errors.ts";
 import { queryPairs } from "./canonical.ts";
 import type { HttpRequest } from "./message.ts";
 
-/** What a request says of who signed it and how, in its Authorization header or in its query; nothing is checked yet. */
-export interface Claim {
+/** What stays the same in all requests that a client signs in one day. */
+export interface Signer {
   readonly accessKeyId: string;
   /** YYYYMMDD. */
   readonly date: string;
   readonly region: string;
   readonly service: string;
-  readonly terminator: string;
-  /** In lower case, as they are named. */
+  /** Date, Region and service, as they are signed. */
+  readonly scope: string;
+  /** In lower case, sorted. */
   readonly signedHeaders: readonly string[];
+}
+
+/** What a request says of who signed it and how, in its Authorization header or in its query; nothing is checked yet. */
+export interface Claim {
+  readonly signer: Signer;
   /** 64 hex digits, if it is one at all. */
   readonly signature: string;
   /** YYYYMMDDTHHMMSSZ. */
@@ -24,6 +34,13 @@ export interface Claim {
 const ALGORITHM = "AWS4-HMAC-SHA256";
 /** AWS's bound of X-Amz-Expires: a week. */
 const LONGEST = 604_800;
+const TERMINATOR = "aws4_request";
+
+/** By Authorization up to the signature: reading one anew takes 8 µs, as long as all hashing together. */
+const signers = new Map<string, Signer>();
+const SIGNERS = 1024;
+/** What is longer is not remembered. */
+const LONGEST_SIGNER = 1024;
 
 /** Throws `MissingAuthenticationTokenException` or `IncompleteSignatureException`. */
 export function claimOf(request: HttpRequest): Claim {
@@ -41,32 +58,40 @@ function missing(): never {
 }
 
 function claimOfHeader({ fields }: HttpRequest, authorization: string): Claim {
-  const space = authorization.indexOf(" ");
-  const algorithm = space === -1 ? authorization : authorization.slice(0, space);
-  if (algorithm !== ALGORITHM)
-    throw new IncompleteSignatureException(`Authorization header requires the algorithm '${ALGORITHM}'.`);
-  const parts = new Map<string, string>();
-  for (const part of authorization.slice(space + 1).split(",")) {
-    const at = part.indexOf("=");
-    const name = part.slice(0, Math.max(at, 0)).trim();
-    if (parts.has(name)) throw new IncompleteSignatureException(`'${name}' is in Authorization twice.`);
-    parts.set(name, part.slice(at + 1).trim());
-  }
   const time = fields.get("x-amz-date") ?? timeOfDate(fields.get("date"));
+  const securityToken = fields.get("x-amz-security-token");
+  const at = authorization.length - 64;
+  const known = signers.get(authorization.slice(0, at));
+  if (known !== undefined && time !== undefined)
+    return { signer: known, signature: authorization.slice(at), time, securityToken, expires: undefined };
+  const parts = partsOf(authorization);
   const wanting = ["Credential", "Signature", "SignedHeaders"]
     .filter((name) => !parts.get(name))
     .map((name) => `Authorization header requires '${name}' parameter.`);
   if (time === undefined)
     wanting.push("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
   if (wanting.length > 0) throw new IncompleteSignatureException(wanting.join(" "));
-  return {
-    ...scopeOf(parts.get("Credential") as string),
-    signedHeaders: (parts.get("SignedHeaders") as string).split(";"),
-    signature: parts.get("Signature") as string,
-    time: time as string,
-    securityToken: fields.get("x-amz-security-token"),
-    expires: undefined,
-  };
+  const signature = parts.get("Signature") as string;
+  const signer = signerOf(parts.get("Credential") as string, parts.get("SignedHeaders") as string);
+  if (authorization.endsWith(`Signature=${signature}`) && signature.length === 64 && at <= LONGEST_SIGNER) {
+    if (signers.size >= SIGNERS) signers.clear();
+    signers.set(authorization.slice(0, at), signer);
+  }
+  return { signer, signature, time: time as string, securityToken, expires: undefined };
+}
+
+function partsOf(authorization: string): Map<string, string> {
+  const space = authorization.indexOf(" ");
+  if ((space === -1 ? authorization : authorization.slice(0, space)) !== ALGORITHM)
+    throw new IncompleteSignatureException(`Authorization header requires the algorithm '${ALGORITHM}'.`);
+  const parts = new Map<string, string>();
+  for (const part of authorization.slice(ALGORITHM.length).split(",")) {
+    const at = part.indexOf("=");
+    const name = part.slice(0, Math.max(at, 0)).trim();
+    if (parts.has(name)) throw new IncompleteSignatureException(`'${name}' is in Authorization twice.`);
+    parts.set(name, part.slice(at + 1).trim());
+  }
+  return parts;
 }
 
 function claimOfQuery(all: readonly [name: string, value: string][]): Claim {
@@ -87,8 +112,7 @@ function claimOfQuery(all: readonly [name: string, value: string][]): Claim {
       `X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than ${LONGEST} seconds`,
     );
   return {
-    ...scopeOf(pairs.get("X-Amz-Credential") as string),
-    signedHeaders: (pairs.get("X-Amz-SignedHeaders") as string).split(";"),
+    signer: signerOf(pairs.get("X-Amz-Credential") as string, pairs.get("X-Amz-SignedHeaders") as string),
     signature: pairs.get("X-Amz-Signature") as string,
     time: pairs.get("X-Amz-Date") as string,
     securityToken: pairs.get("X-Amz-Security-Token"),
@@ -96,12 +120,26 @@ function claimOfQuery(all: readonly [name: string, value: string][]): Claim {
   };
 }
 
-function scopeOf(credential: string) {
+function signerOf(credential: string, headers: string): Signer {
   const [accessKeyId, date, region, service, terminator, ...rest] = credential.split("/");
   if (!accessKeyId || date === undefined || region === undefined || service === undefined)
     throw badCredential();
   if (terminator === undefined || rest.length > 0) throw badCredential();
-  return { accessKeyId, date, region, service, terminator };
+  if (terminator !== TERMINATOR)
+    throw new InvalidSignatureException(
+      `Credential should be scoped with a valid terminator: '${TERMINATOR}'.`,
+    );
+  const signedHeaders = headers.split(";");
+  for (let at = 1; at < signedHeaders.length; at++) {
+    if ((signedHeaders[at - 1] as string) >= (signedHeaders[at] as string))
+      throw new IncompleteSignatureException("SignedHeaders must be in lower case, sorted, each named once.");
+  }
+  if (!signedHeaders.includes("host") && !signedHeaders.includes(":authority"))
+    throw new InvalidSignatureException(
+      "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+    );
+  const scope = `${date}/${region}/${service}/${TERMINATOR}`;
+  return { accessKeyId, date, region, service, scope, signedHeaders };
 }
 
 const badCredential = () =>

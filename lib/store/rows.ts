@@ -261,6 +261,7 @@ export interface Store {
   grants(region: string, keyId: string): Soon<readonly GrantRow[]>;
   /** A user or role. */
   principal(arn: string): Soon<PrincipalRow | undefined>;
+  credential(accessKeyId: string): Soon<CredentialRow | undefined>;
   /** Those of a key, in the order of grant ids, beginning behind `after`. */
   listGrants(
     region: string,

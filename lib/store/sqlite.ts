@@ -48,6 +48,7 @@ export class SqliteStore implements Store {
   readonly #cachedRows: number;
   readonly #regions = new Map<string, Cached>();
   #principals: Cache<PrincipalRow>;
+  #credentials: Cache<CredentialRow>;
   #checked = false;
   #dataVersion = -1;
   #generation = -1;
@@ -60,6 +61,7 @@ export class SqliteStore implements Store {
     this.#timeout = timeout;
     this.#cachedRows = cachedRows;
     this.#principals = new Cache(cachedRows);
+    this.#credentials = new Cache(cachedRows);
     this.#erase();
   }
 
@@ -122,6 +124,14 @@ export class SqliteStore implements Store {
     if (cached) return cached;
     const row = this.row("principal", arn);
     return row && this.#principals.set(arn, row);
+  }
+
+  credential(accessKeyId: string): CredentialRow | undefined {
+    this.#check();
+    const cached = this.#credentials.get(accessKeyId);
+    if (cached) return cached;
+    const row = this.row("credential", accessKeyId);
+    return row && this.#credentials.set(accessKeyId, row);
   }
 
   listKeys(region: string, account: string, page: { after?: string; limit: number }): KeyRow[] {
@@ -273,6 +283,7 @@ export class SqliteStore implements Store {
     if ("put" in change) return;
     if ("delete" in change && change.delete !== "alias") this.#erased = false;
     if ("arn" in change) this.#principals.delete(change.arn);
+    if ("accessKeyId" in change) this.#credentials.delete(change.accessKeyId);
     if (!("region" in change)) return;
     if ("delete" in change && change.delete === "key") this.#regions.delete(change.region);
     const cached = this.#cached(change.region);
@@ -286,6 +297,7 @@ export class SqliteStore implements Store {
   #drop(): void {
     this.#regions.clear();
     this.#principals = new Cache(this.#cachedRows);
+    this.#credentials = new Cache(this.#cachedRows);
   }
 
   /** Counts this transaction, and drops the cache when others came between it and the last look. */
