@@ -6,5 +6,16 @@ export { KeyMaterial } from "./keys/material.ts";
 export { arnOf, describe, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
 export { KeyQuota } from "./keys/quota.ts";
 export { KeyRing } from "./keys/ring.ts";
+export {
+  checkRotatable,
+  checkRotationIsOwn,
+  invalidOrigin,
+  isReplica,
+  type Rotation,
+  type RotationType,
+  rotate,
+  rotateTo,
+  rotationAfter,
+} from "./keys/rotation.ts";
 export { newKey } from "./keys/row.ts";
 export { checkTags, withTags } from "./keys/tags.ts";

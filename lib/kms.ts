@@ -178,9 +178,9 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
     return serving;
   }
 
-  /** Destroys at once what is due for deletion, as happens by itself every minute; resolves to how many keys. */
+  /** Does at once what is due, as happens by itself every minute: resolves to how many keys it destroyed or rotated. */
   runDue(): Promise<number> {
-    return this.#deployment.deletion.runDue();
+    return this.#deployment.worker.runDue();
   }
 
   /**

@@ -53,6 +53,13 @@ export const states = {
     PendingDeletion: pendingDeletion,
     PendingImport: pendingImport,
   },
+  /** Material that is awaited is imported, which the operation itself refuses for that. */
+  rotating: {
+    Enabled: "ok",
+    Disabled: disabled,
+    PendingDeletion: pendingDeletion,
+    PendingImport: "ok",
+  },
   rescuing: {
     Enabled: notPendingDeletion,
     Disabled: notPendingDeletion,

@@ -11,6 +11,7 @@ import * as keys from "./operations/keys.ts";
 import * as macs from "./operations/macs.ts";
 import * as policies from "./operations/policies.ts";
 import * as random from "./operations/random.ts";
+import * as rotation from "./operations/rotation.ts";
 import * as signing from "./operations/signing.ts";
 import * as tags from "./operations/tags.ts";
 
@@ -18,6 +19,7 @@ import * as tags from "./operations/tags.ts";
 export const operations = byName({
   ...keys,
   ...aliases,
+  ...rotation,
   ...tags,
   ...grants,
   ...policies,

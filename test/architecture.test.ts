@@ -10,7 +10,7 @@ const floors = [
   ["index"],
   ["kms"],
   ["envelope", "server"],
-  ["deletion"],
+  ["worker"],
   ["request"],
   ["operations"],
   ["operation"],

@@ -18,7 +18,7 @@ beforeAll(async () => {
       stopped = true;
     };
   };
-  ({ kms, clock, directory, events } = await openTestDeployment({ deletion: { timer } }));
+  ({ kms, clock, directory, events } = await openTestDeployment({ worker: { timer } }));
 });
 
 const rows = (table: string, keyId: string) => {
@@ -61,6 +61,8 @@ describe("when the waiting period of a key ends", () => {
     expect(event).toMatchObject({
       eventName: "DeleteKey",
       userIdentity: { type: "AWSService" },
+      eventType: "AwsServiceEvent",
+      serviceEventDetails: { keyId: KeyId, deletionDate: expect.any(String) },
       readOnly: false,
       resources: [{ ARN: Arn }],
     });

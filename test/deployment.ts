@@ -36,6 +36,7 @@ export interface AuditRecord {
   requestParameters: Record<string, unknown> | null;
   responseElements: Record<string, unknown> | null;
   additionalEventData?: Record<string, unknown>;
+  serviceEventDetails?: Record<string, unknown>;
   resources: { ARN: string }[];
 }
 

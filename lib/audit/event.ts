@@ -153,7 +153,7 @@ function frameOf(event: AuditEvent, userAgent: string): Frame {
     `","eventSource":"kms.amazonaws.com","eventName":${quote(operation)},"awsRegion":${quote(region)}` +
     `,"sourceIPAddress":${quote(sourceIp ?? "127.0.0.1")},"userAgent":${quote(userAgent)}`;
   const end =
-    `],"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":${quote(account)}` +
+    `],"eventType":"${isOwn(principal) ? "AwsServiceEvent" : "AwsApiCall"}","managementEvent":true,"recipientAccountId":${quote(account)}` +
     ',"eventCategory":"Management"';
   const frame = {
     region,
@@ -169,6 +169,9 @@ function frameOf(event: AuditEvent, userAgent: string): Frame {
   known.set(operation, frame);
   return frame;
 }
+
+/** What nobody asked for: CloudTrail tells of it in another member. */
+const isOwn = ({ arn }: AuditPrincipal) => arn === "kms.amazonaws.com";
 
 let lastSecond = Number.NaN;
 let lastTime = "";
@@ -260,7 +263,8 @@ export function eventBody(event: AuditEvent, defaultAgent: string): string {
   json += `,"requestParameters":${input === undefined ? "null" : shown(input)}`;
   json +=
     readOnly || output === undefined ? ',"responseElements":null' : `,"responseElements":${shown(output)}`;
-  if (additional !== undefined) json += `,"additionalEventData":${notesOf(additional)}`;
+  if (additional !== undefined)
+    json += `,"${isOwn(event.principal) ? "serviceEventDetails" : "additionalEventData"}":${notesOf(additional)}`;
   json += `,"requestID":"${event.requestId}","eventID":"${countedId()}`;
   json += readOnly ? '","readOnly":true,"resources":[' : '","readOnly":false,"resources":[';
   const arns = event.resources.length > 0 ? event.resources : madeBy(output);

@@ -3,13 +3,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Audit } from "../audit.ts";
 import { type Config, DEFAULT_ACCOUNT, DEFAULT_REGION, readConfig, writeConfig } from "../config.ts";
-import { Deletion } from "../deletion.ts";
 import { Hsm, type HsmOptions, journal, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
 import { KeyQuota, KeyRing } from "../keys.ts";
 import { Markers } from "../marker.ts";
 import { Flight, type Service } from "../request.ts";
 import { Secrets } from "../secrets.ts";
 import { openStore, type Store, withLock } from "../store.ts";
+import { Worker } from "../worker.ts";
 import type { KmsOptions } from "./options.ts";
 
 /** The label of the token's key that signs the heads of the audit log. */
@@ -20,13 +20,13 @@ const AUDIT_KEY_META = "audit key";
 /** The rooms of one deployment, open; what `Kms` objects share. */
 export class Deployment {
   readonly service: Service;
-  readonly deletion: Deletion;
+  readonly worker: Worker;
   readonly #servers = new Set<{ close(): Promise<void> }>();
   #closing: Promise<void> | undefined;
 
-  constructor(service: Service, deletion: Deletion) {
+  constructor(service: Service, worker: Worker) {
     this.service = service;
-    this.deletion = deletion;
+    this.worker = worker;
   }
 
   /** What is to be closed first. */
@@ -43,8 +43,9 @@ export class Deployment {
 
   async #close(): Promise<void> {
     const { flight, audit, hsm, store } = this.service;
-    await Promise.all([...this.#servers].map((server) => server.close()));
-    await Promise.all([flight.close(), this.deletion.close()]);
+    // Without a server, what comes in this very turn is late already.
+    if (this.#servers.size > 0) await Promise.all([...this.#servers].map((server) => server.close()));
+    await Promise.all([flight.close(), this.worker.close()]);
     await closeAll([audit, hsm, store]);
   }
 }
@@ -96,7 +97,7 @@ export async function openDeployment(options: KmsOptions & { directory: string }
         flight: new Flight(),
       };
       if (config !== undefined) await writeConfig(directory, config);
-      return new Deployment(service, new Deletion(service, options.deletion));
+      return new Deployment(service, new Worker(service, options.worker));
     } catch (error) {
       await closeAll(opened).catch(() => {});
       throw error;

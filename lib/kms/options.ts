@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { checkAccount, checkRegion, checkRegions, DEFAULT_DIRECTORY } from "../config.ts";
-import type { DeletionOptions } from "../deletion.ts";
 import type { HsmOptions, PinSource } from "../hsm.ts";
+import type { WorkerOptions } from "../worker.ts";
 
 /** Every member has a default that serves a laptop: all lies in `directory`, and is made there on first use. */
 export interface KmsOptions {
@@ -33,8 +33,8 @@ export interface KmsOptions {
   };
   /** Milliseconds since the epoch; Date.now. */
   clock?: () => number;
-  /** How the keys that are due for deletion are looked for. */
-  deletion?: DeletionOptions;
+  /** How it is looked for what is due: keys to be destroyed or rotated. */
+  worker?: WorkerOptions;
 }
 
 const known: Readonly<Record<keyof KmsOptions, string>> = {
@@ -46,22 +46,16 @@ const known: Readonly<Record<keyof KmsOptions, string>> = {
   store: "{ file }",
   audit: "{ directory }",
   clock: "a function that gives milliseconds",
-  deletion: "{ interval }",
+  worker: "{ interval }",
 };
 const members = {
   hsm: ["module", "environment", "token", "pin", "handles", "sessions"],
   store: ["file", "cachedRows"],
   audit: ["directory", "rotateAt", "headInterval", "userAgent"],
-  deletion: ["interval", "timer"],
+  worker: ["interval", "timer"],
 } as const;
 const texts = ["hsm.module", "hsm.token", "store.file", "audit.directory", "audit.userAgent"];
-const counts = [
-  "hsm.handles",
-  "store.cachedRows",
-  "audit.rotateAt",
-  "audit.headInterval",
-  "deletion.interval",
-];
+const counts = ["hsm.handles", "store.cachedRows", "audit.rotateAt", "audit.headInterval", "worker.interval"];
 
 /** Throws a TypeError for what no deployment can be opened with; a misspelt option is not ignored. */
 export function checkOptions(options: unknown): KmsOptions & { directory: string } {
