@@ -6,7 +6,7 @@
 
 #include "engine/error.h"
 #include "engine/hash.h"
-#include "engine/openssl.h"
+#include "engine/openssl_keys.h"
 #include "engine/secret.h"
 
 namespace keystead {
@@ -21,7 +21,7 @@ constexpr uint8_t kPh[] = {'S', 'i', 'g', 'E', 'd', '2', '5', '5', '1', '9', ' '
                            'o', ' ', 'E', 'd', '2', '5', '5', '1', '9', ' ', 'c', 'o',
                            'l', 'l', 'i', 's', 'i', 'o', 'n', 's', 1,   0};
 
-const OpenSsl& ssl() { return OpenSsl::instance(); }
+const OpenSslKeys& ssl() { return OpenSslKeys::instance(); }
 
 // Numbers are wiped when they go.
 struct Number : Freed<bignum_st> {

@@ -5,7 +5,7 @@
 
 #include "engine/ed25519.h"
 #include "engine/error.h"
-#include "engine/openssl.h"
+#include "engine/openssl_keys.h"
 #include "engine/spki.h"
 
 namespace keystead {
@@ -14,7 +14,7 @@ namespace {
 using View = std::span<const uint8_t>;
 using Info = Freed<pkcs8_priv_key_info_st>;
 
-const OpenSsl& ssl() { return OpenSsl::instance(); }
+const OpenSslKeys& ssl() { return OpenSslKeys::instance(); }
 
 [[noreturn]] void refuse(const char* reason) { throw EngineError("IMPORT_MATERIAL", reason); }
 

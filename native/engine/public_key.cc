@@ -19,7 +19,7 @@ namespace {
 
 using View = std::span<const uint8_t>;
 
-const OpenSsl& ssl() { return OpenSsl::instance(); }
+const OpenSslKeys& ssl() { return OpenSslKeys::instance(); }
 
 KeyType type_of(Scheme scheme) {
   switch (scheme) {

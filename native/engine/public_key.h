@@ -6,7 +6,7 @@
 
 #include "engine/der.h"
 #include "engine/material.h"
-#include "engine/openssl.h"
+#include "engine/openssl_keys.h"
 
 namespace keystead {
 

@@ -5,7 +5,7 @@
 #include "engine/ed25519.h"
 #include "engine/error.h"
 #include "engine/hash.h"
-#include "engine/openssl.h"
+#include "engine/openssl_keys.h"
 #include "engine/software.h"
 #include "engine/spki.h"
 
@@ -25,7 +25,7 @@ struct MlDsa {
 };
 constexpr MlDsa kMlDsa[] = {{44, "ML-DSA-44", 2420}, {65, "ML-DSA-65", 3309}, {87, "ML-DSA-87", 4627}};
 
-const OpenSsl& ssl() { return OpenSsl::instance(); }
+const OpenSslKeys& ssl() { return OpenSslKeys::instance(); }
 
 const MlDsa& parameters(const Material& material) {
   need_ml_dsa();

@@ -7,7 +7,7 @@ namespace {
 
 // nullptr where there is none. Node takes an error that is left behind on its main thread for one of its own.
 evp_signature_st* fetch(const char* name) {
-  const OpenSsl& ssl = OpenSsl::instance();
+  const OpenSslKeys& ssl = OpenSslKeys::instance();
   ssl.ERR_set_mark();
   evp_signature_st* algorithm = ssl.EVP_SIGNATURE_fetch(nullptr, name, nullptr);
   ssl.ERR_pop_to_mark();
@@ -31,7 +31,7 @@ void need_ml_dsa() {
 
 evp_signature_st* openssl_ed25519ph() {
   static evp_signature_st* const algorithm = [] {
-    const OpenSsl& ssl = OpenSsl::instance();
+    const OpenSslKeys& ssl = OpenSslKeys::instance();
     if (!ssl.EVP_PKEY_sign_init_ex2 || !ssl.EVP_PKEY_verify_init_ex2)
       return static_cast<evp_signature_st*>(nullptr);
     return fetch("ED25519ph");

@@ -1,7 +1,7 @@
 // What Node's own OpenSSL can beside what every OpenSSL 3 can.
 #pragma once
 
-#include "engine/openssl.h"
+#include "engine/openssl_keys.h"
 
 namespace keystead {
 
