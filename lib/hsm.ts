@@ -2,8 +2,11 @@ import type {
   CrewInfo,
   EncryptJob,
   FrameJob,
+  ImportedKey,
+  ImportOrder,
   JournalCommit,
   JournalTail,
+  KeyBlob,
   Mac,
   Material,
   NativeJournal,
@@ -23,6 +26,9 @@ import { type PinSource, readPin } from "./hsm/pin.ts";
 export type {
   CrewInfo,
   FrameJob,
+  ImportedKey,
+  ImportOrder,
+  KeyBlob,
   Mac,
   Material,
   NativeKey,
@@ -158,6 +164,16 @@ export class Hsm {
   /** A data key pair, PKCS#8 and SPKI: made in the token, handed out, nothing of it stays. */
   generateKeyPair(material: Material): Promise<{ privateKey: Uint8Array; publicKey: Uint8Array }> {
     return this.#token.generateKeyPair(material);
+  }
+
+  /** The same material, wrapped by the domain key of another Region and bound to another context. */
+  rewrapKey(options: KeyBlob & { to: { domain: string; context: Uint8Array } }): Promise<Uint8Array> {
+    return this.#token.rewrapKey(options);
+  }
+
+  /** Makes a backing key of material that a caller encrypted under `wrapping`. */
+  importKey(order: ImportOrder): Promise<ImportedKey> {
+    return this.#token.importKey(order);
   }
 
   /** Names a key that lives on the token, where `createTokenKey` made it. */

@@ -9,6 +9,7 @@
 #include "engine/secret.h"
 #include "engine/token.h"
 #include "job.h"
+#include "keys.h"
 #include "values.h"
 
 namespace keystead {
@@ -93,8 +94,6 @@ struct Holder {
   }
 };
 
-using Call = const Napi::CallbackInfo&;
-
 Napi::Value info(Token& token, Call call) {
   Napi::Env env = call.Env();
   const Capabilities& can = token.capabilities();
@@ -139,74 +138,6 @@ void open_domain(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.open_domain(job, text(call[0]), call[1].As<Napi::Boolean>(), made);
 }
 
-// A header of docs/ciphertext.md.
-const uint8_t* header_of(const Napi::Object& options) {
-  auto header = options.Get("header").As<Napi::Uint8Array>();
-  if (header.ElementLength() != kHeaderSize)
-    throw Napi::RangeError::New(options.Env(), "header is not 50 bytes");
-  return header.Data();
-}
-
-Napi::Value key(Token&, Call call) {
-  auto options = call[0].As<Napi::Object>();
-  return wrap_key(call.Env(), Key::make(text(options.Get("domain")), bytes_of(options.Get("blob")),
-                                        bytes_of(options.Get("context")), header_of(options)));
-}
-
-Napi::Value token_key(Token&, Call call) {
-  auto options = call[0].As<Napi::Object>();
-  return wrap_key(call.Env(), Key::of_token(text(options.Get("id")), header_of(options)));
-}
-
-Napi::Value forget(Token& token, Call call) {
-  token.forget(*unwrap_key(call[0]));
-  return call.Env().Undefined();
-}
-
-void generate_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto options = call[0].As<Napi::Object>();
-  auto made = std::make_shared<BackingKey>();
-  job->result([made](Napi::Env env) {
-    auto key = Napi::Object::New(env);
-    key.Set("blob", to_uint8_array(env, made->blob));
-    if (!made->public_key.empty()) key.Set("publicKey", to_uint8_array(env, made->public_key));
-    return key;
-  });
-  token.generate_key(job, text(options.Get("domain")), bytes_of(options.Get("context")),
-                     material_of(options.Get("material")), made);
-}
-
-void create_token_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto options = call[0].As<Napi::Object>();
-  auto public_key = std::make_shared<Bytes>();
-  job->result([public_key](Napi::Env env) {
-    auto made = Napi::Object::New(env);
-    if (!public_key->empty()) made.Set("publicKey", to_uint8_array(env, *public_key));
-    return made;
-  });
-  token.create_token_key(job, text(options.Get("id")), material_of(options.Get("material")), public_key);
-}
-
-void token_public_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  token.token_public_key(job, text(call[0]), job_bytes(*job));
-}
-
-void destroy_token_key(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto any = std::make_shared<bool>(false);
-  job->result([any](Napi::Env env) { return Napi::Boolean::New(env, *any); });
-  token.destroy_token_key(job, text(call[0]), any);
-}
-
-void sign_with(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  token.sign(job, unwrap_key(call[0]), signing_of(call[1]), bytes_of(call[2]), job_bytes(*job));
-}
-
-void mac(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto options = call[1].As<Napi::Object>();
-  token.mac(job, unwrap_key(call[0]), hash_of(options.Get("hash")), bytes_of(options.Get("message")),
-            job_bytes(*job));
-}
-
 void seal(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
   auto batch = batch_of(*job, options, "counts");
@@ -223,28 +154,6 @@ void open(Token& token, Call call, const std::shared_ptr<Job>& job) {
 
 void random(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.random(job, call[0].As<Napi::Number>().Uint32Value(), job_bytes(*job));
-}
-
-void decrypt(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto options = call[1].As<Napi::Object>();
-  token.decrypt(job, unwrap_key(call[0]), hash_of(options.Get("hash")), bytes_of(options.Get("ciphertext")),
-                job_secret(*job));
-}
-
-void derive_secret(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  token.derive_secret(job, unwrap_key(call[0]), bytes_of(call[1]), job_secret(*job));
-}
-
-void generate_key_pair(Token& token, Call call, const std::shared_ptr<Job>& job) {
-  auto made = std::make_shared<std::optional<PrivateKey>>();
-  job->result([made](Napi::Env env) {
-    auto pair = Napi::Object::New(env);
-    pair.Set("privateKey", to_uint8_array(env, (*made)->pkcs8.view()));
-    pair.Set("publicKey", to_uint8_array(env, (*made)->public_key));
-    made->reset();
-    return pair;
-  });
-  token.data_key_pair(job, material_of(call[0]), made);
 }
 
 // A function that gives a promise: what it throws before it has started rejects that.
@@ -264,33 +173,22 @@ Napi::Function async(Napi::Env env, const char* name, Start start) {
 
 Napi::Object token_object(Napi::Env env, std::shared_ptr<Holder> holder) {
   auto object = Napi::Object::New(env);
-  auto now = [&](const char* name, Napi::Value (*run)(Token&, Call)) {
+  auto now = [&](const char* name, Namer::Run run) {
     object.Set(name, Napi::Function::New(
                          env, [holder, run](Call call) { return run(*holder->token, call); }, name));
   };
-  using Start = void (*)(Token&, Call, const std::shared_ptr<Job>&);
-  auto later = [&](const char* name, Start start) {
+  auto later = [&](const char* name, Operation::Start start) {
     object.Set(name, async(env, name, [holder, start](Call call, const std::shared_ptr<Job>& job) {
                  start(*holder->token, call, job);
                }));
   };
   now("info", info);
-  now("key", key);
-  now("tokenKey", token_key);
-  now("forget", forget);
+  for (const auto& [name, run] : key_namers()) now(name, run);
   later("openDomain", open_domain);
-  later("generateKey", generate_key);
   later("seal", seal);
   later("open", open);
   later("random", random);
-  later("createTokenKey", create_token_key);
-  later("tokenPublicKey", token_public_key);
-  later("destroyTokenKey", destroy_token_key);
-  later("signWith", sign_with);
-  later("mac", mac);
-  later("decrypt", decrypt);
-  later("deriveSecret", derive_secret);
-  later("generateKeyPair", generate_key_pair);
+  for (const auto& [name, start] : key_operations()) later(name, start);
   object.Set("close", async(env, "close", [holder](Call, const std::shared_ptr<Job>& job) {
                run_errand(job, [token = holder->token] { token->close(); });
              }));

@@ -1,11 +1,14 @@
 import {
   constants,
+  createCipheriv,
   createHash,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
   type KeyObject,
+  type KeyPairKeyObjectResult,
   publicEncrypt,
   randomBytes,
   sign,
@@ -303,6 +306,169 @@ describe("data key pairs", () => {
       expect(hsm.info().handles.open).toBe(open);
     },
     60_000,
+  );
+});
+
+describe("moving a key", () => {
+  test.each<[string, Material]>([
+    ["a secret", { type: "secret", bytes: 48 }],
+    ["an RSA key", { type: "rsa", bits: 2048 }],
+    ["an EC key", { type: "ec", curve: "P-521" }],
+    ["a seed", { type: "ed25519" }],
+  ])("rewraps %s under another domain and context", async (_, material) => {
+    await hsm.openDomain("e", true);
+    const there = { domain: "e", context: bytes("whose it is there") };
+    const { blob, publicKey } = await make(material);
+    const moved = await hsm.rewrapKey({ domain: "d", blob, context, to: there });
+    expect(moved.length).toBe(blob.length);
+    expect(moved.subarray(10)).not.toEqual(blob.subarray(10));
+    const use = async (key: NativeKey) => {
+      const message = bytes("m");
+      if (material.type === "secret") return hsm.mac(key, { hash: "SHA-384", message });
+      if (material.type === "ed25519") return hsm.sign(key, { scheme: "ed25519" }, message);
+      const scheme = material.type === "rsa" ? "rsa-pkcs1" : "ecdsa";
+      const signature = await hsm.sign(key, { scheme, hash: "SHA-512" }, digest("SHA-512", message));
+      return verify("sha512", message, spki(publicKey), signature);
+    };
+    const before = await use(name(blob));
+    expect(before).not.toBe(false);
+    expect(await use(hsm.key({ ...there, blob: moved, header }))).toEqual(before);
+    const mismatch = { name: "EngineError", code: "BINDING_MISMATCH" };
+    await expect(use(hsm.key({ domain: "e", context, blob: moved, header }))).rejects.toMatchObject(mismatch);
+    const theirs = hsm.rewrapKey({ domain: "d", blob, context: bytes("another's"), to: there });
+    await expect(theirs).rejects.toMatchObject(mismatch);
+  });
+});
+
+describe("import", () => {
+  const AT = 11;
+  const idContext = bytes("key 1234");
+  const bound = Buffer.alloc(AT + 64 + 5, "-");
+  const algorithms = (["rsa-oaep", "rsa-aes-key-wrap"] as const).flatMap((scheme) =>
+    (["SHA-1", "SHA-256"] as const).map((hash) => ({ scheme, hash })),
+  );
+  type Algorithm = (typeof algorithms)[number];
+  let wrapping: Awaited<ReturnType<typeof make>>;
+  beforeAll(async () => {
+    wrapping = await make({ type: "rsa", bits: 3072 });
+  });
+
+  /** As AWS KMS describes it for whoever imports. */
+  function encrypt({ scheme, hash }: Algorithm, clear: Uint8Array): Buffer {
+    const to = { key: spki(wrapping.publicKey), oaepHash: hash.replace("-", "").toLowerCase() };
+    if (scheme === "rsa-oaep") return publicEncrypt(to, clear);
+    const aes = randomBytes(32);
+    const cipher = createCipheriv("id-aes256-wrap-pad", aes, Buffer.from("A65959A6", "hex"));
+    return Buffer.concat([publicEncrypt(to, aes), cipher.update(clear), cipher.final()]);
+  }
+
+  const importKey = (algorithm: Algorithm, encrypted: Uint8Array, material: Material) =>
+    hsm.importKey({
+      wrapping: { domain: "d", blob: wrapping.blob, context },
+      algorithm,
+      encrypted,
+      domain: "d",
+      context: bound,
+      materialIdAt: AT,
+      idContext,
+      material,
+    });
+
+  /** The imported key under the context that it was bound to. */
+  function imported({ blob, materialId }: { blob: Uint8Array; materialId: string }): NativeKey {
+    const whole = Buffer.from(bound);
+    whole.write(materialId, AT);
+    return name(blob, whole);
+  }
+
+  const identified = (...parts: Uint8Array[]) =>
+    Buffer.concat([bytes("Keystead material id\0"), idContext, ...parts]);
+  const refused = (asked: Promise<unknown>, code: string) =>
+    expect(asked).rejects.toMatchObject({ name: "EngineError", code });
+
+  test.each(algorithms)("secrets by $scheme with $hash compute node:crypto's HMAC", async (algorithm) => {
+    for (const size of [28, 32, 48, 64]) {
+      const clear = randomBytes(size);
+      const key = await importKey(algorithm, encrypt(algorithm, clear), { type: "secret", bytes: size });
+      expect(key.publicKey).toBeUndefined();
+      expect(key.materialId).toBe(createHmac("sha256", clear).update(identified()).digest("hex"));
+      for (const hash of ["SHA-224", ...HASHES] as const) {
+        if (size < Number(hash.slice(4)) / 8) continue;
+        const expected = createHmac(hash.replace("-", ""), clear).update("m").digest();
+        expect(Buffer.from(await hsm.mac(imported(key), { hash, message: bytes("m") }))).toEqual(expected);
+      }
+      await refused(
+        hsm.mac(name(key.blob, bound), { hash: "SHA-256", message: bytes("m") }),
+        "BINDING_MISMATCH",
+      );
+    }
+  });
+
+  test("a secret seals and opens, as the same material imported again does", async () => {
+    const [algorithm] = algorithms as [Algorithm];
+    const clear = randomBytes(32);
+    const again = () => importKey(algorithm, encrypt(algorithm, clear), { type: "secret", bytes: 32 });
+    const [first, second] = [await again(), await again()];
+    expect(second.materialId).toBe(first.materialId);
+    const sealed = await hsm.seal(imported(first), bytes("attack at dawn"), new Uint8Array(4));
+    const opened = await hsm.open(imported(second), sealed, new Uint8Array(4));
+    expect(Buffer.from(opened ?? []).toString()).toBe("attack at dawn");
+  });
+
+  const pairs: [Material, () => KeyPairKeyObjectResult][] = [
+    [{ type: "rsa", bits: 2048 }, () => generateKeyPairSync("rsa", { modulusLength: 2048 })],
+    [{ type: "rsa", bits: 4096 }, () => generateKeyPairSync("rsa", { modulusLength: 4096 })],
+    [{ type: "ec", curve: "P-256" }, () => generateKeyPairSync("ec", { namedCurve: "prime256v1" })],
+    [{ type: "ec", curve: "P-384" }, () => generateKeyPairSync("ec", { namedCurve: "secp384r1" })],
+    [{ type: "ec", curve: "P-521" }, () => generateKeyPairSync("ec", { namedCurve: "secp521r1" })],
+    [{ type: "ec", curve: "secp256k1" }, () => generateKeyPairSync("ec", { namedCurve: "secp256k1" })],
+  ];
+  test.each(pairs)(
+    "a key pair %o signs for its public key",
+    async (material, generate) => {
+      const pair = generate();
+      const clear = pair.privateKey.export({ format: "der", type: "pkcs8" });
+      const known = pair.publicKey.export({ format: "der", type: "spki" });
+      for (const algorithm of algorithms) {
+        // RSA keys are longer than RSA encrypts.
+        if (algorithm.scheme === "rsa-oaep" && material.type === "rsa") continue;
+        const key = await importKey(algorithm, encrypt(algorithm, clear), material);
+        expect(Buffer.from(key.publicKey ?? [])).toEqual(known);
+        expect(key.materialId).toBe(createHash("sha256").update(identified(known)).digest("hex"));
+        const scheme = material.type === "rsa" ? "rsa-pss" : "ecdsa";
+        const signing: Signing = { scheme, hash: "SHA-256" };
+        const signature = await hsm.sign(imported(key), signing, digest("SHA-256", bytes("m")));
+        expect(verifies(pair.publicKey, signing, bytes("m"), signature)).toBe(true);
+      }
+    },
+    30_000,
+  );
+
+  test.each(algorithms)(
+    "what $scheme with $hash does not decrypt is told from wrong material",
+    async (algorithm) => {
+      const secret: Material = { type: "secret", bytes: 32 };
+      const sound = encrypt(algorithm, randomBytes(32));
+      const { generation } = hsm.info();
+      for (const encrypted of [
+        sound.with(10, (sound[10] as number) ^ 1),
+        sound.with(sound.length - 1, (sound.at(-1) as number) ^ 1),
+        sound.subarray(0, -1),
+        Buffer.concat([sound, Buffer.of(0)]),
+        new Uint8Array(0),
+        encrypt({ ...algorithm, hash: algorithm.hash === "SHA-1" ? "SHA-256" : "SHA-1" }, randomBytes(32)),
+      ]) {
+        await refused(importKey(algorithm, encrypted, secret), "IMPORT_CIPHERTEXT");
+      }
+      await refused(importKey(algorithm, encrypt(algorithm, randomBytes(31)), secret), "IMPORT_MATERIAL");
+      await refused(importKey(algorithm, encrypt(algorithm, randomBytes(33)), secret), "IMPORT_MATERIAL");
+      const p256: Material = { type: "ec", curve: "P-256" };
+      const { privateKey } = generateKeyPairSync("ec", { namedCurve: "secp256k1" });
+      const other = privateKey.export({ format: "der", type: "pkcs8" });
+      await refused(importKey(algorithm, encrypt(algorithm, other), p256), "IMPORT_MATERIAL");
+      await refused(importKey(algorithm, encrypt(algorithm, randomBytes(100)), p256), "IMPORT_MATERIAL");
+      expect(hsm.info().generation).toBe(generation);
+    },
   );
 });
 

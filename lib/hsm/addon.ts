@@ -165,6 +165,42 @@ export type Signing =
   | { scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa"; hash: "SHA-256" | "SHA-384" | "SHA-512" }
   | { scheme: "ed25519" | "ed25519ph" | "ml-dsa" | "ml-dsa-mu" };
 
+/** A backing key as it is stored, and what it is bound to. */
+export interface KeyBlob {
+  domain: string;
+  blob: Uint8Array;
+  context: Uint8Array;
+}
+
+export interface ImportOrder {
+  /** An RSA backing key, to whose public key the caller encrypted. */
+  wrapping: KeyBlob;
+  /**
+   * `rsa-oaep`: the material by RSAES-OAEP. `rsa-aes-key-wrap`: an AES key by RSAES-OAEP, and behind it the material by AES
+   * key wrap with padding under that. Secrets are their bytes, key pairs PKCS#8 (DER).
+   */
+  algorithm: { scheme: "rsa-oaep" | "rsa-aes-key-wrap"; hash: OaepHash };
+  encrypted: Uint8Array;
+  domain: string;
+  /** Bound to the blob, with the id of the material, 64 hex digits, written to it at `materialIdAt`. */
+  context: Uint8Array;
+  materialIdAt: number;
+  /** What the id depends on beside the material. */
+  idContext: Uint8Array;
+  /** What it has to be. */
+  material: Material;
+}
+
+export interface ImportedKey {
+  blob: Uint8Array;
+  /**
+   * Of a secret: HMAC-SHA-256(secret, "Keystead material id" || 00 || idContext); of a key pair:
+   * SHA-256("Keystead material id" || 00 || idContext || SPKI).
+   */
+  materialId: string;
+  publicKey?: Uint8Array;
+}
+
 /** The hash of RSAES-OAEP, which is MGF1's too; the label is empty. */
 export type OaepHash = "SHA-1" | "SHA-256";
 
@@ -237,6 +273,13 @@ export interface NativeToken {
    * A data key pair: RSA, EC or Ed25519, made in the token and handed out as PKCS#8 and SPKI (DER); nothing of it stays.
    */
   generateKeyPair(material: Material): Promise<{ privateKey: Uint8Array; publicKey: Uint8Array }>;
+  /** The same material wrapped by another domain key of the token and bound to another context. */
+  rewrapKey(options: KeyBlob & { to: { domain: string; context: Uint8Array } }): Promise<Uint8Array>;
+  /**
+   * Makes a backing key of material that a caller encrypted. Rejects with `EngineError` IMPORT_CIPHERTEXT when it does not
+   * decrypt, IMPORT_MATERIAL when it is of another type, size or curve, or damaged.
+   */
+  importKey(order: ImportOrder): Promise<ImportedKey>;
   /** Destroys all handles, drains and closes the sessions and lets go of the module. */
   close(): Promise<void>;
 }

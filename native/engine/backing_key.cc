@@ -32,25 +32,8 @@ bool equal_in_constant_time(const Bytes& a, const Bytes& b) {
   return difference == 0;
 }
 
-}  // namespace
-
-BackingKey generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
-                                const Bytes& context, const Material& material) {
-  GeneratedKey made = generate_extractable(session, material);
-  Temporary key(session, made.handle);
-  if (is_seeded(material.type)) {
-    Secret<32> seed = derive_seed(session, key, material);
-    made.public_key = seeded_public_key(material, {seed.data(), seed.size()});
-  }
-  Bytes blob = unbound_blob(material, domain.generation, session.wrap(key_wrap, domain.wrapping, key));
-  key.destroy();
-  Bytes binding = binding_of(session, domain, blob.data(), blob.size(), context);
-  blob.insert(blob.end(), binding.begin(), binding.end());
-  return {std::move(blob), std::move(made.public_key)};
-}
-
-CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
-                                    const Key& key) {
+// The wrapped material, once its binding says that it belongs to this key.
+KeyBlob bound_blob(const Session& session, const Domain& domain, const Key& key) {
   KeyBlob blob = parse_key_blob(key.blob);
   if (blob.generation != domain.generation) {
     throw EngineError("DOMAIN_GENERATION", "the key blob is wrapped by generation " +
@@ -63,10 +46,48 @@ CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain
     throw EngineError("BINDING_MISMATCH",
                       "the key blob is not bound to this key: it was changed or belongs to another");
   }
+  return blob;
+}
+
+}  // namespace
+
+Bytes wrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                       const Bytes& context, const Material& material, Temporary& key) {
+  Bytes blob = unbound_blob(material, domain.generation, session.wrap(key_wrap, domain.wrapping, key));
+  key.destroy();
+  Bytes binding = binding_of(session, domain, blob.data(), blob.size(), context);
+  blob.insert(blob.end(), binding.begin(), binding.end());
+  return blob;
+}
+
+BackingKey generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                                const Bytes& context, const Material& material) {
+  GeneratedKey made = generate_extractable(session, material);
+  Temporary key(session, made.handle);
+  if (is_seeded(material.type)) {
+    Secret<32> seed = derive_seed(session, key, material);
+    made.public_key = seeded_public_key(material, {seed.data(), seed.size()});
+  }
+  return {wrap_backing_key(session, domain, key_wrap, context, material, key), std::move(made.public_key)};
+}
+
+CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                                    const Key& key) {
+  KeyBlob blob = bound_blob(session, domain, key);
   Attributes attributes = key_attributes(blob.material.type);
   // SoftHSM takes attributes in turn, and none after CKA_MODIFIABLE.
   attributes.flag(CKA_TOKEN, false).flag(CKA_EXTRACTABLE, false).flag(CKA_MODIFIABLE, false);
   return session.unwrap(key_wrap, domain.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes);
+}
+
+Bytes rewrap_backing_key(const Session& session, const Domain& from, CK_MECHANISM_TYPE key_wrap,
+                         const Key& key, const Domain& to, const Bytes& context) {
+  KeyBlob blob = bound_blob(session, from, key);
+  Attributes attributes = key_attributes(blob.material.type);
+  attributes.flag(CKA_TOKEN, false).flag(CKA_EXTRACTABLE, true);
+  Temporary moving(
+      session, session.unwrap(key_wrap, from.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes));
+  return wrap_backing_key(session, to, key_wrap, context, blob.material, moving);
 }
 
 Secret<32> derive_seed(const Session& session, CK_OBJECT_HANDLE backing_key, const Material& material) {

@@ -18,6 +18,15 @@ struct BackingKey {
 BackingKey generate_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
                                 const Bytes& context, const Material& material);
 
+// The blob of a session object that may be extracted; it is destroyed.
+Bytes wrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
+                       const Bytes& context, const Material& material, Temporary& key);
+
+// The same material, wrapped by another domain key of the token and bound to another context. Throws what
+// unwrapping it throws.
+Bytes rewrap_backing_key(const Session& session, const Domain& from, CK_MECHANISM_TYPE key_wrap,
+                         const Key& key, const Domain& to, const Bytes& context);
+
 // A session object: sensitive, not extractable, for what its kind is for. Throws EngineError BINDING_MISMATCH
 // when the blob is not bound to the key's context, DOMAIN_GENERATION when another generation of the domain
 // key wraps it.

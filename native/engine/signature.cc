@@ -98,10 +98,7 @@ Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const Material& ma
     Secret<32> seed = derive_seed(session, key, material);
     return seeded_sign(material, {seed.data(), seed.size()}, signing, input);
   }
-  if (input.size() != hash_size(signing.hash)) {
-    throw EngineError("DIGEST_SIZE", "the digest has " + std::to_string(input.size()) + " bytes, not " +
-                                         std::to_string(hash_size(signing.hash)));
-  }
+  require_digest_size(signing, input);
   const HashNames& hash = names(signing.hash);
   Bytes signature(kLargestSignature);
   auto sign = [&](Mechanism mechanism, std::span<const uint8_t> data) {

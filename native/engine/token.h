@@ -15,6 +15,7 @@
 #include "engine/domain.h"
 #include "engine/error.h"
 #include "engine/key_cache.h"
+#include "engine/key_import.h"
 #include "engine/lane.h"
 #include "engine/login.h"
 #include "engine/module.h"
@@ -56,6 +57,10 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
                      std::shared_ptr<std::optional<SecretBytes>> secret);
   void data_key_pair(std::shared_ptr<Caller> caller, Material material,
                      std::shared_ptr<std::optional<PrivateKey>> pair);
+  void rewrap(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, std::string domain,
+              Bytes context, std::shared_ptr<Bytes> blob);
+  void import(std::shared_ptr<Caller> caller, std::shared_ptr<const ImportOrder> order,
+              std::shared_ptr<ImportedKey> imported);
   void create_token_key(std::shared_ptr<Caller> caller, std::string id, Material material,
                         std::shared_ptr<Bytes> public_key);
   void token_public_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<Bytes> public_key);

@@ -113,6 +113,30 @@ void Token::data_key_pair(std::shared_ptr<Caller> caller, Material material,
   });
 }
 
+void Token::rewrap(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, std::string domain,
+                   Bytes context, std::shared_ptr<Bytes> blob) {
+  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
+    *blob = rewrap_backing_key(session, domains_.get(session, key->domain), key_wrap_, *key,
+                               domains_.get(session, domain), context);
+    return true;
+  });
+}
+
+void Token::import(std::shared_ptr<Caller> caller, std::shared_ptr<const ImportOrder> order,
+                   std::shared_ptr<ImportedKey> imported) {
+  if (is_seeded(order->material.type))
+    throw EngineError("MECHANISM_MISSING",
+                      "Ed25519 and ML-DSA keys are derived in the token: none is imported");
+  constexpr size_t kDigits = 64;
+  if (order->context.size() < kDigits || order->material_id_at > order->context.size() - kDigits)
+    throw EngineError("IMPORT_LAYOUT", "the context has no room for the id of the material");
+  Padding padding = oaep_padding(can_, order->hash);
+  submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
+    *imported = import_key(session, cache_, domains_.get(session, order->domain), key_wrap_, padding, *order);
+    return true;
+  });
+}
+
 void Token::create_token_key(std::shared_ptr<Caller> caller, std::string id, Material material,
                              std::shared_ptr<Bytes> public_key) {
   if (is_seeded(material.type)) {

@@ -97,6 +97,56 @@ TEST(oaep_padding_is_removed_by_the_token_or_here_with_one_result) {
   CHECK(!decrypt_oaep(f.session, key, Padding::kByEngine, Hash::kSha1, ciphertext));
 }
 
+TEST(imported_material_is_what_it_was_said_to_be) {
+  SoftHsm hsm;
+  Opened token(hsm.open());
+  token.open_domain();
+  BackingKey wrapping = token.generate({'w'}, kRsa);
+  const uint8_t header[kHeaderSize] = {1};
+  auto order = [&](std::span<const uint8_t> clear, const Material& material) {
+    auto order = std::make_shared<ImportOrder>();
+    order->wrapping = Key::make("d", wrapping.blob, {'w'}, header);
+    order->encrypted = PublicKey(wrapping.public_key).encrypt(Hash::kSha256, clear);
+    order->domain = "d";
+    order->context = Bytes(70, 'x');
+    order->material_id_at = 6;
+    order->material = material;
+    return order;
+  };
+  auto import = [&](std::shared_ptr<const ImportOrder> order) {
+    auto imported = std::make_shared<ImportedKey>();
+    Opened::await([&](auto waiter) { token->import(waiter, order, imported); });
+    return *imported;
+  };
+  const Bytes secret(32, 7);
+  const Material material{KeyType::kSecret, 32};
+  ImportedKey imported = import(order(secret, material));
+  CHECK(imported.material_id.size() == 64);
+  Bytes context(6, 'x');
+  context.insert(context.end(), imported.material_id.begin(), imported.material_id.end());
+  auto key = Key::make("d", imported.blob, context, header);
+  CHECK(token.unseal(key, token.seal(key, {1, 2})) == Bytes({1, 2}));
+
+  auto code = [](const EngineError& error, const char* code) { return error.code() == code; };
+  CHECK_THROWS(import(order(secret, {KeyType::kSecret, 64})), EngineError, code(error, "IMPORT_MATERIAL"));
+  CHECK_THROWS(import(order(secret, kEc)), EngineError, code(error, "IMPORT_MATERIAL"));
+  CHECK_THROWS(import(order(secret, kEd25519)), EngineError, code(error, "MECHANISM_MISSING"));
+  auto damaged = order(secret, material);
+  damaged->encrypted[0] ^= 1;
+  CHECK_THROWS(import(damaged), EngineError, code(error, "IMPORT_CIPHERTEXT"));
+  for (size_t size : {0, 1, 255, 256}) {
+    auto cut = order(secret, material);
+    cut->key_wrap = true;
+    cut->encrypted.resize(size);
+    CHECK_THROWS(import(cut), EngineError, code(error, "IMPORT_CIPHERTEXT"));
+  }
+  for (size_t at : {7, 71}) {
+    auto misplaced = order(secret, material);
+    misplaced->material_id_at = at;
+    CHECK_THROWS(import(misplaced), EngineError, code(error, "IMPORT_LAYOUT"));
+  }
+}
+
 TEST(what_a_token_lacks_is_named) {
   SoftHsm hsm;
   Opened token(hsm.open());
