@@ -1,10 +1,8 @@
 import {
-  type AccessRequest,
   accessDenied,
   compilePolicy,
   type Decision,
   decide,
-  type Grant,
   lockoutCheck,
   type Principal,
   type Reason,
@@ -22,13 +20,14 @@ import {
 import { readHead } from "../ciphertext.ts";
 import { grantNotFound, InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
+import { held, type KeyStores } from "../key-stores.ts";
 import type { KeyQuota, KeyRing } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
 import type { Secrets } from "../secrets.ts";
 import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
-import { circumstances, type Facts } from "./circumstances.ts";
+import { Question } from "./question.ts";
 import { indexOf, readyFor } from "./ready.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
@@ -47,6 +46,7 @@ export class Admission implements Request {
   readonly store: Store;
   readonly hsm: Hsm;
   readonly keys: KeyRing;
+  readonly keyStores: KeyStores;
   readonly quota: KeyQuota;
   readonly markers: Markers;
   readonly secrets: Secrets;
@@ -71,6 +71,7 @@ export class Admission implements Request {
     this.store = service.store;
     this.hsm = service.hsm;
     this.keys = service.keys;
+    this.keyStores = service.keyStores;
     this.quota = service.quota;
     this.markers = service.markers;
     this.secrets = service.secrets;
@@ -114,7 +115,7 @@ export class Admission implements Request {
     if (head === undefined) throw new InvalidCiphertextException();
     return then(this.store.key(this.region, head.keyId), (key) => {
       if (key !== undefined)
-        return then(this.#allow(key, terms, undefined), () => ({ key, materialId: head.materialId }));
+        return then(this.#allow(key, terms, undefined), (key) => ({ key, materialId: head.materialId }));
       if (this.account === this.#service.account) throw new InvalidCiphertextException();
       throw this.#denied(terms.action, CIPHERTEXTS_KEY, this.#service.account);
     });
@@ -132,8 +133,11 @@ export class Admission implements Request {
     }
     const { arn, policy: keyPolicy } = readyFor(key);
     this.#concerns(arn);
-    const about = { action, resource: arn, account: key.account, retiring: grant };
-    this.#decide({ keyPolicy, ...about }, { key }, arn);
+    const question = this.#question(action, arn, key.account);
+    question.keyPolicy = keyPolicy;
+    question.retiring = grant;
+    question.key = key;
+    this.#decide(question, arn);
     return grant;
   }
 
@@ -152,7 +156,7 @@ export class Admission implements Request {
 
   authorise(action: string, resource: string): void {
     if (resource !== "*") this.#concerns(resource);
-    this.#decide({ action, resource, account: this.account }, {}, resource);
+    this.#decide(this.#question(action, resource, this.account), resource);
   }
 
   note(name: string, value: string | number): void {
@@ -182,79 +186,63 @@ export class Admission implements Request {
       let shown = arn;
       if (key.account !== this.account)
         shown = reference === undefined ? CIPHERTEXTS_KEY : nameOf(reference, this.region);
-      const alias = reference?.type === "alias" ? reference.name : undefined;
-      const about = { resource: arn, account: key.account, keyPolicy, grants: indexOf(grants) };
-      this.#decideEach({ ...about, action: terms.action }, { key, alias, contexts: terms.contexts }, shown);
+      const question = this.#question(terms.action, arn, key.account);
+      question.keyPolicy = keyPolicy;
+      question.grants = indexOf(grants);
+      question.key = key;
+      question.alias = reference?.type === "alias" ? reference.name : undefined;
+      question.aliases = () => this.#aliasesOf(key);
+      this.#decideEach(question, terms.contexts?.(), shown);
       this.#firstKeyId ??= key.keyId;
-      checkState(terms.states, key.keyState, arn);
-      if (terms.usage !== undefined && terms.usage !== key.keyUsage)
-        throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
-      return key;
+      return then(this.#asHeld(key, terms.action), (key) => {
+        checkState(terms.states, key.keyState, arn);
+        if (terms.usage !== undefined && terms.usage !== key.keyUsage)
+          throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
+        return key;
+      });
     });
+  }
+
+  /** A key as this request meets it: that of a custom key store with its store. */
+  #asHeld(key: KeyRow, action: string): Soon<KeyRow> {
+    const { customKeyStoreId, region } = key;
+    if (customKeyStoreId === null) return key;
+    return then(this.store.row("customKeyStore", region, customKeyStoreId), (store) => {
+      if (store === undefined) throw new Error(`${customKeyStoreId}, which has key ${key.keyId}, is missing`);
+      const operation = action.replace(/^kms:/, "").replace(/^ReEncrypt.*/, "ReEncrypt");
+      return held(key, store, { principal: this.principal.arn, operation, requestId: this.id });
+    });
+  }
+
+  #question(action: string, resource: string, account: string): Question {
+    const question = new Question(this.#actor, this.now, this.input ?? {}, action, resource, account);
+    question.firstKeyId = this.#firstKeyId;
+    return question;
   }
 
   /** One decision for all encryption contexts of a batch, unless it depends on them: then one for each. */
-  #decideEach(
-    about: Omit<AccessRequest, "principal">,
-    { contexts, ...facts }: Particulars,
-    shown: string,
-  ): void {
-    const [first, ...others] = new Set(contexts?.() ?? [this.#encryptionContext(about.action)]);
-    if (!this.#decide(about, { ...facts, encryptionContext: first }, shown)) return;
-    for (const encryptionContext of others) this.#decide(about, { ...facts, encryptionContext }, shown);
+  #decideEach(question: Question, contexts: Iterable<Pairs | undefined> | undefined, shown: string): void {
+    if (contexts === undefined) {
+      this.#decide(question, shown);
+      return;
+    }
+    for (const context of contexts) {
+      question.encryptionContext = context;
+      this.#decide(question, shown);
+      if (!question.contextual) return;
+    }
   }
 
-  /** Throws unless the caller may. Returns whether that depended on the encryption context. */
-  #decide(
-    about: Omit<AccessRequest, "principal">,
-    particulars: Partial<Pick<Facts, "key" | "alias">> & { encryptionContext?: Pairs | undefined },
-    shown: string,
-  ): boolean {
-    const { principal, now } = this;
-    const { encryptionContext } = particulars;
-    let contextual = false;
-    const seen = () => {
-      contextual = true;
-      return encryptionContext;
-    };
-    const context = circumstances({
-      actor: this.#actor,
-      now,
-      action: about.action,
-      input: this.input ?? {},
-      key: particulars.key,
-      alias: particulars.alias,
-      aliases: () => this.#aliasesOf(particulars.key),
-      encryptionContext: seen,
-      firstKeyId: this.#firstKeyId,
-    });
-    const { identityPolicies } = this.#actor;
-    const request: AccessRequest = {
-      principal,
-      identityPolicies,
-      context,
-      ...about,
-      granting: about.action === "kms:CreateGrant" ? grantingOf(this.input ?? {}) : undefined,
-      get encryptionContext() {
-        return seen();
-      },
-    };
-    const decision = decide(request);
+  /** Throws unless the caller may. */
+  #decide(question: Question, shown: string): void {
+    const decision = decide(question);
     this.note("access", explained(decision));
-    if (!decision.allowed) throw accessDenied({ ...about, principal, resource: shown }, decision);
-    return contextual;
+    if (decision.allowed) return;
+    const { principal, action } = question;
+    throw accessDenied({ principal, action, resource: shown, account: question.account }, decision);
   }
 
-  #encryptionContext(action: string): Pairs | undefined {
-    const { input = {} } = this;
-    if (action === "kms:ReEncryptFrom") return input.SourceEncryptionContext as Pairs | undefined;
-    if (action === "kms:ReEncryptTo") return input.DestinationEncryptionContext as Pairs | undefined;
-    return input.EncryptionContext as Pairs | undefined;
-  }
-
-  #aliasesOf(key: KeyRow | undefined): string[] | undefined {
-    if (key === undefined) return undefined;
-    const { region, account, keyId } = key;
+  #aliasesOf({ region, account, keyId }: KeyRow): string[] {
     const rows = this.store.listAliases(region, account, { keyId, limit: 1000 });
     if (rows instanceof Promise) throw new Error("aliases are needed at once to decide on a policy");
     return rows.map(({ name }) => name);
@@ -274,17 +262,6 @@ export class Admission implements Request {
   #concerns(arn: string): void {
     if (this.resources.length < RESOURCES && !this.resources.includes(arn)) this.resources.push(arn);
   }
-}
-
-function grantingOf({ Operations, Constraints }: Members): AccessRequest["granting"] {
-  return { operations: Operations as string[], constraints: (Constraints ?? null) as Grant["constraints"] };
-}
-
-/** What a decision is about besides its policies. */
-interface Particulars {
-  readonly key: KeyRow;
-  readonly alias: string | undefined;
-  readonly contexts: Terms["contexts"];
 }
 
 let latest = { reason: "", sid: "", text: "" };

@@ -1,46 +1,24 @@
-import { byLowerCase, type Context } from "../access.ts";
+import { byLowerCase } from "../access.ts";
 import { readHead } from "../ciphertext.ts";
-import type { Actor } from "../request.ts";
 import type { KeyRow } from "../store.ts";
+import type { Question } from "./question.ts";
 
 type Members = Readonly<Record<string, unknown>>;
-type Pairs = Readonly<Record<string, string>>;
 type Values = readonly string[] | undefined;
 
-/** What there is to know of a request when it is decided whether its caller may. */
-export interface Facts {
-  readonly actor: Actor;
-  readonly now: number;
-  readonly action: string;
-  /** The input, as its shape accepted it. */
-  readonly input: Members;
-  /** The key that is decided on; undefined where there is none, or none yet. */
-  readonly key: KeyRow | undefined;
-  /** The alias that the request names the key by. */
-  readonly alias: string | undefined;
-  /** All aliases of the key. */
-  readonly aliases: () => Values;
-  /** The encryption context of what is decided on; that it was asked for is noticed. */
-  readonly encryptionContext: () => Pairs | undefined;
-  /** The first key of an operation that is about two. */
-  readonly firstKeyId: string | undefined;
+/** The values of a condition key (in lower case) in one request; those that follow from the caller are not asked of it. */
+export function circumstance(question: Question, name: string): Values {
+  const source = bySource.get(name);
+  if (source !== undefined) return source(question);
+  for (const [family, pairsOf] of families) {
+    if (!name.startsWith(family)) continue;
+    const pairs = pairsOf(question);
+    return pairs && byLowerCase(pairs).get(name.slice(family.length));
+  }
+  return undefined;
 }
 
-/** The values of condition keys in one request; those that follow from the caller are not asked of it. */
-export function circumstances(facts: Facts): Context {
-  return (name) => {
-    const source = bySource.get(name);
-    if (source !== undefined) return source(facts);
-    for (const [family, pairsOf] of families) {
-      if (!name.startsWith(family)) continue;
-      const pairs = pairsOf(facts);
-      return pairs && byLowerCase(pairs).get(name.slice(family.length));
-    }
-    return undefined;
-  };
-}
-
-type Source = (facts: Facts) => Values;
+type Source = (facts: Question) => Values;
 
 /** A member of the input, as conditions compare it. */
 const member =
@@ -98,10 +76,7 @@ const sources: Readonly<Record<string, Source>> = {
           : "";
     return assumed(encrypting, "SYMMETRIC_DEFAULT", member(`${own}EncryptionAlgorithm`))(facts);
   },
-  "kms:EncryptionContextKeys": ({ encryptionContext }) => {
-    const pairs = encryptionContext();
-    return pairs && Object.keys(pairs);
-  },
+  "kms:EncryptionContextKeys": ({ encryptionContext }) => encryptionContext && Object.keys(encryptionContext),
   "kms:ExpirationModel": member("ExpirationModel"),
   "kms:GrantConstraintType": ({ input }) => (input.Constraints ? Object.keys(input.Constraints) : undefined),
   "kms:GrantIsForAWSResource": ({ actor, action }) =>
@@ -127,7 +102,7 @@ const sources: Readonly<Record<string, Source>> = {
   },
   "kms:ReplicaRegion": member("ReplicaRegion"),
   "kms:RequestAlias": ({ alias }) => one(alias),
-  "kms:ResourceAliases": ({ aliases }) => aliases(),
+  "kms:ResourceAliases": ({ aliases }) => aliases?.(),
   "kms:RetiringPrincipal": member("RetiringPrincipal"),
   "kms:RotationPeriodInDays": assumed(/^kms:EnableKeyRotation$/, "365", member("RotationPeriodInDays")),
   "kms:ScheduleKeyDeletionPendingWindowInDays": assumed(
@@ -144,17 +119,15 @@ const sources: Readonly<Record<string, Source>> = {
 
 const bySource = new Map(Object.entries(sources).map(([name, source]) => [name.toLowerCase(), source]));
 
-const families: readonly [string, (facts: Facts) => readonly (readonly [string, string])[] | undefined][] = [
+const families: readonly [string, (facts: Question) => readonly (readonly [string, string])[] | undefined][] =
   [
-    "kms:encryptioncontext:",
-    ({ encryptionContext }) => {
-      const pairs = encryptionContext();
-      return pairs && Object.entries(pairs);
-    },
-  ],
-  ["aws:resourcetag/", ({ key }) => key?.tags.map(({ TagKey, TagValue }) => [TagKey, TagValue] as const)],
-  ["aws:requesttag/", ({ input }) => tagsOf(input)],
-];
+    [
+      "kms:encryptioncontext:",
+      ({ encryptionContext }) => encryptionContext && Object.entries(encryptionContext),
+    ],
+    ["aws:resourcetag/", ({ key }) => key?.tags.map(({ TagKey, TagValue }) => [TagKey, TagValue] as const)],
+    ["aws:requesttag/", ({ input }) => tagsOf(input)],
+  ];
 
 function tagsOf(input: Members): (readonly [string, string])[] | undefined {
   const tags = input.Tags as readonly { TagKey: string; TagValue: string }[] | undefined;
