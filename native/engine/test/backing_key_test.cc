@@ -113,14 +113,9 @@ TEST(imported_material_is_what_it_was_said_to_be) {
     order->material = material;
     return order;
   };
-  auto import = [&](std::shared_ptr<const ImportOrder> order) {
-    auto imported = std::make_shared<ImportedKey>();
-    Opened::await([&](auto waiter) { token->import(waiter, order, imported); });
-    return *imported;
-  };
   const Bytes secret(32, 7);
   const Material material{KeyType::kSecret, 32};
-  ImportedKey imported = import(order(secret, material));
+  ImportedKey imported = token.import(order(secret, material));
   CHECK(imported.material_id.size() == 64);
   Bytes context(6, 'x');
   context.insert(context.end(), imported.material_id.begin(), imported.material_id.end());
@@ -128,22 +123,23 @@ TEST(imported_material_is_what_it_was_said_to_be) {
   CHECK(token.unseal(key, token.seal(key, {1, 2})) == Bytes({1, 2}));
 
   auto code = [](const EngineError& error, const char* code) { return error.code() == code; };
-  CHECK_THROWS(import(order(secret, {KeyType::kSecret, 64})), EngineError, code(error, "IMPORT_MATERIAL"));
-  CHECK_THROWS(import(order(secret, kEc)), EngineError, code(error, "IMPORT_MATERIAL"));
-  CHECK_THROWS(import(order(secret, kEd25519)), EngineError, code(error, "MECHANISM_MISSING"));
+  CHECK_THROWS(token.import(order(secret, {KeyType::kSecret, 64})), EngineError,
+               code(error, "IMPORT_MATERIAL"));
+  CHECK_THROWS(token.import(order(secret, kEc)), EngineError, code(error, "IMPORT_MATERIAL"));
+  CHECK_THROWS(token.import(order(secret, kEd25519)), EngineError, code(error, "MECHANISM_MISSING"));
   auto damaged = order(secret, material);
   damaged->encrypted[0] ^= 1;
-  CHECK_THROWS(import(damaged), EngineError, code(error, "IMPORT_CIPHERTEXT"));
+  CHECK_THROWS(token.import(damaged), EngineError, code(error, "IMPORT_CIPHERTEXT"));
   for (size_t size : {0, 1, 255, 256}) {
     auto cut = order(secret, material);
     cut->key_wrap = true;
     cut->encrypted.resize(size);
-    CHECK_THROWS(import(cut), EngineError, code(error, "IMPORT_CIPHERTEXT"));
+    CHECK_THROWS(token.import(cut), EngineError, code(error, "IMPORT_CIPHERTEXT"));
   }
   for (size_t at : {7, 71}) {
     auto misplaced = order(secret, material);
     misplaced->material_id_at = at;
-    CHECK_THROWS(import(misplaced), EngineError, code(error, "IMPORT_LAYOUT"));
+    CHECK_THROWS(token.import(misplaced), EngineError, code(error, "IMPORT_LAYOUT"));
   }
 }
 

@@ -1,4 +1,5 @@
 // What goes wrong between engine and token, done to the real SoftHSM by the faulty module.
+#include "engine/public_key.h"
 #include "engine/test/check.h"
 #include "engine/test/softhsm.h"
 
@@ -73,6 +74,81 @@ TEST(a_lost_handle_is_made_again) {
   CHECK(token.unseal(key, sealed) == Bytes{1});
   CHECK(token->handles().misses() == 2);
   CHECK(token->handles().open() == 1);
+}
+
+TEST(operations_with_keys_of_every_kind_survive_faults) {
+  SoftHsm hsm(faulty_module());
+  Opened token(hsm.open());
+  token.open_domain();
+  const uint8_t header[kHeaderSize] = {1};
+  auto make = [&](const Material& material) {
+    BackingKey made = token.generate({'k'}, material);
+    return std::pair(Key::make("d", made.blob, {'k'}, header), PublicKey(made.public_key));
+  };
+  const Signing pss{Scheme::kRsaPss, Hash::kSha256}, ecdsa{Scheme::kEcdsa, Hash::kSha256},
+      ed25519{Scheme::kEd25519, {}};
+  const Material p256{KeyType::kEc, 0, Curve::kP256};
+  const Bytes input(32, 7);
+  auto [rsa, rsa_public] = make({KeyType::kRsa, 2048, {}});
+  auto [ec, ec_public] = make(p256);
+  auto [seed, seed_public] = make({KeyType::kEd25519, 0, {}});
+  auto secret = token.new_key(9);
+  const Bytes mac = token.mac(secret, Hash::kSha256, input);
+  const Bytes ciphertext = rsa_public.encrypt(Hash::kSha256, input);
+  const Bytes other = token.data_key_pair(p256);
+  const Bytes derived = token.derive_secret(ec, other);
+  auto order = std::make_shared<ImportOrder>();
+  order->wrapping = rsa;
+  order->encrypted = ciphertext;
+  order->domain = "d";
+  order->context = Bytes(64);
+  order->material = {KeyType::kSecret, 32, {}};
+  const std::string material_id = token.import(order).material_id;
+  const PublicKey on_token(token.create_token_key("t", p256));
+  auto token_key = Key::of_token("t", header);
+
+  struct Step {
+    CallFault& fault;
+    CK_RV lost_handle;
+    std::function<bool()> passes;
+  };
+  Faults& f = faults();
+  const Step steps[] = {
+      {f.SignInit, CKR_KEY_HANDLE_INVALID,
+       [&] { return rsa_public.verify(pss, input, token.sign(rsa, pss, input)); }},
+      {f.SignInit, CKR_KEY_HANDLE_INVALID,
+       [&] { return ec_public.verify(ecdsa, input, token.sign(ec, ecdsa, input)); }},
+      {f.SignInit, CKR_KEY_HANDLE_INVALID,
+       [&] { return seed_public.verify(ed25519, input, token.sign(seed, ed25519, input)); }},
+      {f.SignInit, CKR_KEY_HANDLE_INVALID,
+       [&] { return on_token.verify(ecdsa, input, token.sign(token_key, ecdsa, input)); }},
+      {f.SignInit, CKR_KEY_HANDLE_INVALID, [&] { return token.mac(secret, Hash::kSha256, input) == mac; }},
+      {f.DecryptInit, CKR_KEY_HANDLE_INVALID,
+       [&] { return token.decrypt(rsa, Hash::kSha256, ciphertext) == input; }},
+      {f.DeriveKey, CKR_KEY_HANDLE_INVALID, [&] { return token.derive_secret(ec, other) == derived; }},
+      {f.WrapKey, CKR_WRAPPING_KEY_HANDLE_INVALID,
+       [&] { return token.rewrap(secret, "d", {'x'}).size() == secret->blob.size(); }},
+      {f.WrapKey, CKR_WRAPPING_KEY_HANDLE_INVALID, [&] { return !token.generate({'c'}, p256).blob.empty(); }},
+      {f.WrapKey, CKR_WRAPPING_KEY_HANDLE_INVALID, [&] { return !token.data_key_pair(p256).empty(); }},
+      {f.UnwrapKey, CKR_UNWRAPPING_KEY_HANDLE_INVALID,
+       [&] { return token.import(order).material_id == material_id; }},
+  };
+  for (const Step& step : steps) {
+    for (CK_RV rv :
+         {CKR_SESSION_HANDLE_INVALID, CKR_OPERATION_ACTIVE, step.lost_handle, CKR_USER_NOT_LOGGED_IN}) {
+      step.fault.fail(rv);
+      CHECK(step.passes());
+      CHECK(step.fault.times == 0);
+    }
+    unsigned generation = token->generation();
+    step.fault.fail(CKR_DEVICE_ERROR);
+    CHECK(step.passes());
+    CHECK(token->generation() == generation + 1);
+    // What the token refuses for good is reported, and stays refused for nobody else.
+    step.fault.fail(CKR_FUNCTION_NOT_SUPPORTED);
+    CHECK_THROWS(step.passes(), Pkcs11Error, error.code() == "CKR_FUNCTION_NOT_SUPPORTED");
+    CHECK(step.passes());
+  }
 }
 
 TEST(a_dead_module_is_initialised_again_and_the_operation_carried_out) {

@@ -12,11 +12,15 @@
   X(OpenSession)                     \
   X(CloseSession)                    \
   X(DestroyObject)                   \
+  X(DecryptInit)                     \
+  X(DeriveKey)                       \
   X(GenerateKey)                     \
+  X(GenerateKeyPair)                 \
   X(GenerateRandom)                  \
   X(SignInit)                        \
   X(Sign)                            \
-  X(UnwrapKey)
+  X(UnwrapKey)                       \
+  X(WrapKey)
 
 namespace keystead::test {
 

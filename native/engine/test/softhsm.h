@@ -116,6 +116,37 @@ class Opened {
     await([&](auto waiter) { token_->mac(waiter, key, hash, message, mac); });
     return *mac;
   }
+  // Empty when it does not decrypt.
+  Bytes decrypt(const std::shared_ptr<const Key>& key, Hash hash, const Bytes& ciphertext) {
+    auto plaintext = std::make_shared<std::optional<SecretBytes>>();
+    await([&](auto waiter) { token_->decrypt(waiter, key, hash, ciphertext, plaintext); });
+    return *plaintext ? Bytes((*plaintext)->view().begin(), (*plaintext)->view().end()) : Bytes();
+  }
+  Bytes derive_secret(const std::shared_ptr<const Key>& key, const Bytes& public_key) {
+    auto secret = std::make_shared<std::optional<SecretBytes>>();
+    await([&](auto waiter) { token_->derive_secret(waiter, key, public_key, secret); });
+    return Bytes((*secret)->view().begin(), (*secret)->view().end());
+  }
+  Bytes rewrap(const std::shared_ptr<const Key>& key, const std::string& domain, const Bytes& context) {
+    auto blob = std::make_shared<Bytes>();
+    await([&](auto waiter) { token_->rewrap(waiter, key, domain, context, blob); });
+    return *blob;
+  }
+  Bytes data_key_pair(const Material& material) {
+    auto pair = std::make_shared<std::optional<PrivateKey>>();
+    await([&](auto waiter) { token_->data_key_pair(waiter, material, pair); });
+    return (*pair)->public_key;
+  }
+  ImportedKey import(std::shared_ptr<const ImportOrder> order) {
+    auto imported = std::make_shared<ImportedKey>();
+    await([&](auto waiter) { token_->import(waiter, order, imported); });
+    return *imported;
+  }
+  Bytes create_token_key(const std::string& id, const Material& material) {
+    auto public_key = std::make_shared<Bytes>();
+    await([&](auto waiter) { token_->create_token_key(waiter, id, material, public_key); });
+    return *public_key;
+  }
   // One item without a context.
   Bytes seal(const std::shared_ptr<const Key>& key, Bytes plaintext) {
     Bytes out(plaintext.size() + kOverhead);
