@@ -19,3 +19,4 @@ export {
 } from "./keys/rotation.ts";
 export { newKey } from "./keys/row.ts";
 export { checkTags, withTags } from "./keys/tags.ts";
+export { KeyUses } from "./keys/uses.ts";

@@ -13,7 +13,7 @@ import {
   ValidationException,
 } from "./errors.ts";
 import type { Hsm } from "./hsm.ts";
-import type { KeyQuota, KeyRing } from "./keys.ts";
+import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import type { Markers } from "./marker.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Output, StructureShape, Valid } from "./shape.ts";
@@ -21,6 +21,29 @@ import type { Change, GrantRow, KeyChanges, KeyRow, Soon, Store } from "./store.
 
 /** The names of the error classes, as the table gives them. */
 export type ErrorName = Extract<keyof typeof errors, `${string}Exception`>;
+
+/** The uses of a key that GetKeyLastUsage tells of. */
+export const trackedOperations = [
+  "Decrypt",
+  "DeriveSharedSecret",
+  "Encrypt",
+  "GenerateDataKey",
+  "GenerateDataKeyPair",
+  "GenerateDataKeyPairWithoutPlaintext",
+  "GenerateDataKeyWithoutPlaintext",
+  "GenerateMac",
+  "ReEncrypt",
+  "Sign",
+  "Verify",
+  "VerifyMac",
+] as const;
+
+/** As what of these an operation counts, by its name. */
+export const tracked: ReadonlyMap<string, string> = new Map([
+  ...trackedOperations.map((name) => [name, name] as const),
+  ["EncryptBatch", "Encrypt"],
+  ["DecryptBatch", "Decrypt"],
+]);
 
 /** What every operation that uses a key can fail with, for reasons that the model names. */
 export const usingFailures = [
@@ -103,6 +126,7 @@ export interface Request {
   readonly keys: KeyRing;
   readonly quota: KeyQuota;
   readonly markers: Markers;
+  readonly uses: KeyUses;
   readonly secrets: Secrets;
   /** The key that a `KeyId` names: found, the caller allowed, its state and usage fit; else throws. */
   admit(reference: string, admission: Admission): Soon<KeyRow>;

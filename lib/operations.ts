@@ -14,6 +14,7 @@ import * as random from "./operations/random.ts";
 import * as rotation from "./operations/rotation.ts";
 import * as signing from "./operations/signing.ts";
 import * as tags from "./operations/tags.ts";
+import * as usage from "./operations/usage.ts";
 
 /** The operations of AWS KMS that are offered, by their names. */
 export const operations = byName({
@@ -21,6 +22,7 @@ export const operations = byName({
   ...aliases,
   ...rotation,
   ...tags,
+  ...usage,
   ...grants,
   ...policies,
   ...encryption,

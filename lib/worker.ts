@@ -76,7 +76,7 @@ export class Worker {
   }
 
   async #run(): Promise<number> {
-    const { store, clock, keys, flight } = this.#service;
+    const { store, clock, keys, uses, flight } = this.#service;
     const failures: unknown[] = [];
     let done = 0;
     for (const duty of DUTIES) {
@@ -89,6 +89,7 @@ export class Worker {
       }
     }
     await keys.forgetDeleted();
+    await uses.save();
     if (failures.length > 0) throw failures[0];
     return done;
   }

@@ -31,6 +31,7 @@ export interface AuditRecord {
   errorCode?: string;
   errorMessage?: string;
   requestID: string;
+  eventID: string;
   readOnly: boolean;
   userIdentity: { type: string; arn: string };
   requestParameters: Record<string, unknown> | null;

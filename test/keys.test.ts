@@ -267,6 +267,7 @@ describe("states", () => {
     ["GetKeyRotationStatus", (KeyId) => kms.getKeyRotationStatus({ KeyId }), ok, ok, ok],
     ["ListKeyRotations", (KeyId) => kms.listKeyRotations({ KeyId }), ok, ok, ok],
     ["RotateKeyOnDemand", (KeyId) => kms.rotateKeyOnDemand({ KeyId }), ok, X1, X3],
+    ["GetKeyLastUsage", (KeyId) => kms.getKeyLastUsage({ KeyId }), ok, ok, ok],
     ["TagResource", (KeyId) => kms.tagResource({ KeyId, Tags: [] }), ok, ok, X3],
     ["UntagResource", (KeyId) => kms.untagResource({ KeyId, TagKeys: ["team"] }), ok, ok, X3],
     ["ListResourceTags", (KeyId) => kms.listResourceTags({ KeyId }), ok, ok, ok],

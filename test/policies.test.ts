@@ -169,6 +169,7 @@ describe("every operation", () => {
     GetKeyRotationStatus: { KeyId },
     ListKeyRotations: { KeyId },
     RotateKeyOnDemand: { KeyId },
+    GetKeyLastUsage: { KeyId },
     TagResource: { KeyId, Tags: [] },
     UntagResource: { KeyId, TagKeys: [] },
     ListResourceTags: { KeyId },

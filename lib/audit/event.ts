@@ -24,6 +24,8 @@ export interface AuditEvent {
   output?: object | undefined;
   /** Text that JSON has as it is: a UUID. */
   requestId: string;
+  /** Left out where nothing refers to the event. */
+  eventId?: string | undefined;
   readOnly: boolean;
   /** ARNs of the keys and aliases concerned; when there are none, that of the key in `output`. */
   resources: readonly string[];
@@ -265,7 +267,7 @@ export function eventBody(event: AuditEvent, defaultAgent: string): string {
     readOnly || output === undefined ? ',"responseElements":null' : `,"responseElements":${shown(output)}`;
   if (additional !== undefined)
     json += `,"${isOwn(event.principal) ? "serviceEventDetails" : "additionalEventData"}":${notesOf(additional)}`;
-  json += `,"requestID":"${event.requestId}","eventID":"${countedId()}`;
+  json += `,"requestID":"${event.requestId}","eventID":"${event.eventId ?? countedId()}`;
   json += readOnly ? '","readOnly":true,"resources":[' : '","readOnly":false,"resources":[';
   const arns = event.resources.length > 0 ? event.resources : madeBy(output);
   for (let i = 0; i < arns.length; i++) json += (i === 0 ? "" : ",") + resource(arns[i] as string);

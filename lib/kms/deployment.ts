@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Audit } from "../audit.ts";
 import { type Config, DEFAULT_ACCOUNT, DEFAULT_REGION, readConfig, writeConfig } from "../config.ts";
 import { Hsm, type HsmOptions, journal, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
-import { KeyQuota, KeyRing } from "../keys.ts";
+import { KeyQuota, KeyRing, KeyUses } from "../keys.ts";
 import { Markers } from "../marker.ts";
 import { Flight, type Service } from "../request.ts";
 import { Secrets } from "../secrets.ts";
@@ -42,11 +42,11 @@ export class Deployment {
   }
 
   async #close(): Promise<void> {
-    const { flight, audit, hsm, store } = this.service;
+    const { flight, uses, audit, hsm, store } = this.service;
     // Without a server, what comes in this very turn is late already.
     if (this.#servers.size > 0) await Promise.all([...this.#servers].map((server) => server.close()));
     await Promise.all([flight.close(), this.worker.close()]);
-    await closeAll([audit, hsm, store]);
+    await closeAll([uses, audit, hsm, store]);
   }
 }
 
@@ -94,6 +94,7 @@ export async function openDeployment(options: KmsOptions & { directory: string }
         quota: new KeyQuota(store),
         markers: new Markers(await markerSecret(store)),
         secrets: await Secrets.open(hsm, store, region, (under) => openDomain(hsm, store, under)),
+        uses: new KeyUses(store),
         flight: new Flight(),
       };
       if (config !== undefined) await writeConfig(directory, config);

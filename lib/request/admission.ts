@@ -21,7 +21,7 @@ import { readHead } from "../ciphertext.ts";
 import { grantNotFound, InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
 import { held, type KeyStores } from "../key-stores.ts";
-import type { KeyQuota, KeyRing } from "../keys.ts";
+import type { KeyQuota, KeyRing, KeyUses } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
@@ -49,11 +49,14 @@ export class Admission implements Request {
   readonly keyStores: KeyStores;
   readonly quota: KeyQuota;
   readonly markers: Markers;
+  readonly uses: KeyUses;
   readonly secrets: Secrets;
   /** The input, once it is known to be valid. */
   input: Members | undefined;
   /** ARNs. */
   readonly resources: string[] = [];
+  /** The keys that it was let at. */
+  readonly admitted: KeyRow[] = [];
   notes: Record<string, string | number> | undefined;
   readonly #service: Service;
   readonly #actor: Actor;
@@ -74,6 +77,7 @@ export class Admission implements Request {
     this.keyStores = service.keyStores;
     this.quota = service.quota;
     this.markers = service.markers;
+    this.uses = service.uses;
     this.secrets = service.secrets;
     this.#service = service;
     this.#actor = actor;
@@ -198,6 +202,7 @@ export class Admission implements Request {
         checkState(terms.states, key.keyState, arn);
         if (terms.usage !== undefined && terms.usage !== key.keyUsage)
           throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
+        this.admitted.push(key);
         return key;
       });
     });
