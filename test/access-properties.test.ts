@@ -166,20 +166,17 @@ const layer = fc.record({
   kind: fc.constantFrom(...kinds),
   policies: fc.array(identityPolicy, { minLength: 1, maxLength: 2 }),
 });
-const context = fc.record(
-  {
-    "aws:useragent": fc.constantFrom(["red"], ["blue"], [""], ["AA=="], ["true"]),
-    "kms:viaservice": fc.constantFrom(
-      ["10.1.2.3"],
-      ["2001:db8::1"],
-      ["1"],
-      ["2026-01-01T00:00:00Z"],
-      ["arn:aws:s3:::a"],
-    ),
-    "aws:tagkeys": fc.array(fc.constantFrom("red", "blue", "2", "true", "10.9.9.9"), { maxLength: 3 }),
-  },
-  { requiredKeys: [] },
-);
+const one = (...values: string[]) => fc.constantFrom(...values).map((value) => [value]);
+const context = fc
+  .record(
+    {
+      "aws:useragent": one("red", "blue", "", "AA==", "true"),
+      "kms:viaservice": one("10.1.2.3", "2001:db8::1", "1", "2026-01-01T00:00:00Z", "arn:aws:s3:::a"),
+      "aws:tagkeys": fc.array(fc.constantFrom("red", "blue", "2", "true", "10.9.9.9"), { maxLength: 3 }),
+    },
+    { requiredKeys: [] },
+  )
+  .map((values): Record<string, string[]> => ({ ...values }));
 
 const request: fc.Arbitrary<NaiveRequest> = fc
   .record({
