@@ -15,11 +15,23 @@ export interface Config {
 }
 
 export interface HsmConfig {
-  readonly module: string;
+  /** Left out where the directory has a SoftHSM token of its own. */
+  readonly module?: string | undefined;
   /** Label of the token. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Where the PIN is, never the PIN; a relative path is one from the directory. */
-  readonly pin?: { readonly file: string } | { readonly env: string };
+  readonly pin?: { readonly file: string } | { readonly env: string } | undefined;
+  /** Further tokens, which custom key stores of type AWS_CLOUDHSM name by these ids ("cluster-…"). */
+  readonly clusters?: Readonly<Record<string, ClusterConfig>> | undefined;
+}
+
+export interface ClusterConfig {
+  /** The module; the one of the deployment's own token. */
+  readonly module?: string | undefined;
+  /** Set in the process before the module is initialised. */
+  readonly environment?: Record<string, string> | undefined;
+  /** Label of the token, whose user PIN is the password of the custom key store. */
+  readonly token: string;
 }
 
 export const CONFIG_FILE = "keystead.json";
@@ -43,6 +55,26 @@ export function checkRegions(list: unknown, name: string): readonly string[] {
 export function checkAccount(text: unknown, name: string): string {
   if (typeof text === "string" && isAccount(text)) return text;
   throw new TypeError(`${name} must be a string of 12 digits, such as "${DEFAULT_ACCOUNT}"`);
+}
+
+const clusterId = /^cluster-[2-7a-zA-Z]{11,16}$/;
+
+export function checkClusters(value: unknown, name: string): Readonly<Record<string, ClusterConfig>> {
+  if (typeof value !== "object" || value === null) throw new TypeError(`${name} must be an object`);
+  for (const [id, cluster] of Object.entries(value)) {
+    if (!clusterId.test(id))
+      throw new TypeError(
+        `${name} has ${JSON.stringify(id)}, which is no cluster id such as "cluster-234567abcde"`,
+      );
+    const { token, module, environment, ...others } = (cluster ?? {}) as Record<string, unknown>;
+    const texts = module === undefined || (typeof module === "string" && module !== "");
+    const variables = Object.values(environment ?? {}).every((text) => typeof text === "string");
+    if (typeof token !== "string" || token === "" || !texts || !variables || Object.keys(others).length > 0)
+      throw new TypeError(
+        `${name}[${JSON.stringify(id)}] must be { token: LABEL, module?: PATH, environment?: { NAME: TEXT } }`,
+      );
+  }
+  return value as Readonly<Record<string, ClusterConfig>>;
 }
 
 /** The configuration of a directory, undefined when it has none yet. Throws when the file is not one. */
@@ -90,12 +122,20 @@ function check(value: unknown, directory: string, file: string): Config {
     account: checkAccount(account, `account of ${file}`),
   };
   if (hsm === undefined) return config;
-  const { module, token, pin } = hsm;
-  if (typeof module !== "string")
+  const { module, token, pin, clusters } = hsm;
+  if (typeof module !== "string" && (module !== undefined || clusters === undefined))
     throw new TypeError(`hsm.module of ${file} must be the path of a PKCS#11 module`);
   if (token !== undefined && typeof token !== "string")
     throw new TypeError(`hsm.token of ${file} must be the label of a token`);
-  return { ...config, hsm: { module, token, pin: pin && pinOf(pin, directory, file) } };
+  return {
+    ...config,
+    hsm: {
+      module,
+      token,
+      pin: pin && pinOf(pin, directory, file),
+      clusters: clusters && checkClusters(clusters, `hsm.clusters of ${file}`),
+    },
+  };
 }
 
 function pinOf(pin: unknown, directory: string, file: string): NonNullable<HsmConfig["pin"]> {

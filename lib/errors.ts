@@ -135,6 +135,7 @@ export const pendingDeletion = (arn: string) => new KMSInvalidStateException(`${
 export const notPendingDeletion = (arn: string) =>
   new KMSInvalidStateException(`${arn} is not pending deletion.`);
 export const pendingImport = (arn: string) => new KMSInvalidStateException(`${arn} is pending import.`);
+export const unavailable = (arn: string) => new KMSInvalidStateException(`${arn} is unavailable.`);
 export const invalidUsage = (arn: string, usage: string, operation: string) =>
   new InvalidKeyUsageException(`${arn} key usage is ${usage} which is not valid for ${operation}.`);
 export const incorrectKey = () =>

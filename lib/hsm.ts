@@ -16,6 +16,7 @@ import type {
   OpenJob,
   SealJob,
   Signing,
+  TokenDescription,
   TokenInfo,
   VerifyJob,
 } from "./hsm/addon.ts";
@@ -308,6 +309,10 @@ export const frames = {
   seal: (job: FrameJob): Promise<void> => addon().sealFrames(job),
   open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
 };
+
+/** The initialised tokens that a module shows; nobody logs in. */
+export const tokens = (at: Pick<HsmOptions, "module" | "environment">): Promise<TokenDescription[]> =>
+  addon().tokens(at);
 
 /** What needs no secret: on threads of the engine, without a token. */
 export const publicKeys = {

@@ -10,9 +10,11 @@ import {
   pendingDeletion,
   pendingImport,
   UnsupportedOperationException,
+  unavailable,
   ValidationException,
 } from "./errors.ts";
 import type { Hsm } from "./hsm.ts";
+import type { KeyStores } from "./key-stores.ts";
 import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import type { Markers } from "./marker.ts";
 import type { Secrets } from "./secrets.ts";
@@ -67,14 +69,28 @@ export const states = {
     Disabled: disabled,
     PendingDeletion: pendingDeletion,
     PendingImport: pendingImport,
+    Unavailable: unavailable,
   },
-  reading: { Enabled: "ok", Disabled: "ok", PendingDeletion: "ok", PendingImport: "ok" },
-  editing: { Enabled: "ok", Disabled: "ok", PendingDeletion: pendingDeletion, PendingImport: "ok" },
+  reading: {
+    Enabled: "ok",
+    Disabled: "ok",
+    PendingDeletion: "ok",
+    PendingImport: "ok",
+    Unavailable: "ok",
+  },
+  editing: {
+    Enabled: "ok",
+    Disabled: "ok",
+    PendingDeletion: pendingDeletion,
+    PendingImport: "ok",
+    Unavailable: "ok",
+  },
   switching: {
     Enabled: "ok",
     Disabled: "ok",
     PendingDeletion: pendingDeletion,
     PendingImport: pendingImport,
+    Unavailable: "ok",
   },
   /** Material that is awaited is imported, which the operation itself refuses for that. */
   rotating: {
@@ -88,6 +104,7 @@ export const states = {
     Disabled: notPendingDeletion,
     PendingDeletion: "ok",
     PendingImport: notPendingDeletion,
+    Unavailable: notPendingDeletion,
   },
 } as const satisfies Record<string, StateRule>;
 
@@ -115,6 +132,7 @@ export interface Admission {
 
 /** One request as an operation sees it. All that it lets at is checked, and named in the request's audit event. */
 export interface Request {
+  readonly id: string;
   readonly principal: Principal;
   readonly region: string;
   /** The account that the request is answered in: the caller's own. */
@@ -124,6 +142,7 @@ export interface Request {
   readonly store: Store;
   readonly hsm: Hsm;
   readonly keys: KeyRing;
+  readonly keyStores: KeyStores;
   readonly quota: KeyQuota;
   readonly markers: Markers;
   readonly uses: KeyUses;
@@ -192,7 +211,7 @@ interface Row<N extends string, I extends StructureShape, O extends StructureSha
   readonly unchecked?: readonly string[];
   /** The encryption contexts of its entries, where they have their own. */
   readonly contexts?: (input: Readonly<Record<string, unknown>>) => Iterable<Pairs | undefined> | undefined;
-  /** It only makes new rows, so that it need not wait for other changes. */
+  /** It makes new rows, or names the revision of all that it changes: it need not wait for other changes. */
   readonly independent?: boolean;
 }
 

@@ -2,6 +2,7 @@ import type { Operation } from "./operation.ts";
 import * as accessKeys from "./operations/access-keys.ts";
 import * as aliases from "./operations/aliases.ts";
 import * as batches from "./operations/batches.ts";
+import * as customKeyStores from "./operations/custom-key-stores.ts";
 import * as dataKeyPairs from "./operations/data-key-pairs.ts";
 import * as dataKeys from "./operations/data-keys.ts";
 import * as encryption from "./operations/encryption.ts";
@@ -19,6 +20,7 @@ import * as usage from "./operations/usage.ts";
 /** The operations of AWS KMS that are offered, by their names. */
 export const operations = byName({
   ...keys,
+  ...customKeyStores,
   ...aliases,
   ...rotation,
   ...tags,

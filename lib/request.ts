@@ -3,6 +3,7 @@ import { type Audit, type AuditEvent, countedId } from "./audit.ts";
 import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
+import type { KeyStores } from "./key-stores.ts";
 import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import { type Markers, readGrantToken } from "./marker.ts";
 import { type Operation, tracked } from "./operation.ts";
@@ -47,6 +48,7 @@ export interface Service {
   readonly hsm: Hsm;
   readonly audit: Audit;
   readonly keys: KeyRing;
+  readonly keyStores: KeyStores;
   readonly quota: KeyQuota;
   readonly markers: Markers;
   readonly uses: KeyUses;

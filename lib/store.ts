@@ -19,6 +19,7 @@ export type {
   Rows,
   Soon,
   Store,
+  StrayKeyRow,
   Tag,
 } from "./store/rows.ts";
 

@@ -76,7 +76,7 @@ export class Worker {
   }
 
   async #run(): Promise<number> {
-    const { store, clock, keys, uses, flight } = this.#service;
+    const { store, clock, keys, uses, keyStores, flight } = this.#service;
     const failures: unknown[] = [];
     let done = 0;
     for (const duty of DUTIES) {
@@ -90,6 +90,7 @@ export class Worker {
     }
     await keys.forgetDeleted();
     await uses.save();
+    await keyStores.clusters.sweep(clock());
     if (failures.length > 0) throw failures[0];
     return done;
   }

@@ -187,6 +187,12 @@ describe("every operation", () => {
     GenerateMac: { KeyId, Message: Plaintext, MacAlgorithm: "HMAC_SHA_256" },
     VerifyMac: { KeyId, Message: Plaintext, Mac: Plaintext, MacAlgorithm: "HMAC_SHA_256" },
     GenerateRandom: { NumberOfBytes: 1 },
+    CreateCustomKeyStore: { CustomKeyStoreName: "store" },
+    DescribeCustomKeyStores: {},
+    UpdateCustomKeyStore: { CustomKeyStoreId: "cks-1" },
+    ConnectCustomKeyStore: { CustomKeyStoreId: "cks-1" },
+    DisconnectCustomKeyStore: { CustomKeyStoreId: "cks-1" },
+    DeleteCustomKeyStore: { CustomKeyStoreId: "cks-1" },
   });
 
   test.each(Object.keys(operations) as OperationName[])("asks who may: %s", async (name) => {

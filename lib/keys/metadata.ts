@@ -1,5 +1,6 @@
 import { algorithmOf, type KeySpec, type KeyUsage } from "../algorithms.ts";
 import { keyArn } from "../arn.ts";
+import { isHeld } from "../key-stores.ts";
 import type { Output } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
@@ -14,7 +15,8 @@ export const arnOf = (key: KeyRow): string => keyArn(key.region, key.account, ke
 /** The id of a key's material as answers name it: they do for keys that can have several. */
 export function shownMaterialId(key: KeyRow, materialId: string | null): string | undefined {
   const { material, defaultUsage } = algorithmOf(key.keySpec as KeySpec);
-  return material.type === "secret" && defaultUsage && materialId !== null ? materialId : undefined;
+  const several = material.type === "secret" && defaultUsage && key.customKeyStoreId === null;
+  return several && materialId !== null ? materialId : undefined;
 }
 
 /** What DescribeKey and CreateKey tell of a key. Lists that would be empty are left out, as AWS does. */
@@ -38,6 +40,10 @@ export function describe(key: KeyRow): KeyMetadata {
     metadata.CustomerMasterKeySpec = key.keySpec as KeyMetadata["CustomerMasterKeySpec"];
   const materialId = shownMaterialId(key, key.materialId);
   if (materialId !== undefined) metadata.CurrentKeyMaterialId = materialId;
+  if (key.customKeyStoreId !== null) metadata.CustomKeyStoreId = key.customKeyStoreId;
+  if (key.xksKeyId !== null) metadata.XksKeyConfiguration = { Id: key.xksKeyId };
+  if (isHeld(key) && key.heldBy.settings.CloudHsmClusterId !== undefined)
+    metadata.CloudHsmClusterId = key.heldBy.settings.CloudHsmClusterId;
   if (key.deletionAt !== null) metadata.DeletionDate = new Date(key.deletionAt);
   if (key.keyUsage === "ENCRYPT_DECRYPT") metadata.EncryptionAlgorithms = [...algorithm.encryptionAlgorithms];
   if (key.keyUsage === "SIGN_VERIFY") metadata.SigningAlgorithms = [...algorithm.signingAlgorithms];

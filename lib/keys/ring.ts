@@ -3,7 +3,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import { algorithmOf, type KeySpec } from "../algorithms.ts";
 import { type Belonging, bindingContext, writeHead } from "../ciphertext.ts";
 import type { Hsm } from "../hsm.ts";
-import type { BackingKeyRow, KeyRow, New, Soon, Store } from "../store.ts";
+import { isHeld, type KeyStores } from "../key-stores.ts";
+import type { BackingKeyRow, Change, CustomKeyStoreRow, KeyRow, New, Soon, Store } from "../store.ts";
 import { KeyMaterial } from "./material.ts";
 
 /** How many backing keys are remembered; each takes a few hundred bytes here and none in the token. */
@@ -25,11 +26,13 @@ type KeyPair = KeyMaterial & { readonly publicKey: Uint8Array };
 export class KeyRing {
   readonly #hsm: Hsm;
   readonly #store: Store;
+  readonly #keyStores: KeyStores;
   readonly #named = new Map<string, Named>();
 
-  constructor(hsm: Hsm, store: Store) {
+  constructor(hsm: Hsm, store: Store, keyStores: KeyStores) {
     this.#hsm = hsm;
     this.#store = store;
+    this.#keyStores = keyStores;
   }
 
   /** Makes material in the HSM. The row is all there is of it: until that is stored, nothing was made. */
@@ -42,8 +45,24 @@ export class KeyRing {
     return { region, keyId, version, materialId, blob, publicKey, createdAt, state: "CURRENT" };
   }
 
+  /** Makes material in a custom key store, which may take changes of its own. */
+  async createIn(
+    store: CustomKeyStoreRow,
+    key: Omit<Belonging, "materialId">,
+    createdAt: number,
+  ): Promise<{ material: New<BackingKeyRow>; changes: readonly Change[] }> {
+    // An external key is not ours to make: what is ours goes around it.
+    if (store.type === "EXTERNAL_KEY_STORE")
+      return { material: await this.create(key, createdAt), changes: [] };
+    const { region, keyId, version } = key;
+    const materialId = randomBytes(32).toString("hex");
+    const changes = await this.#keyStores.clusters.createKey(store, keyId, createdAt);
+    return { material: { region, keyId, version, materialId, createdAt, state: "CURRENT" }, changes };
+  }
+
   /** The key's material with this id, undefined when it has none such. Does not touch the token. */
   find(key: KeyRow, materialId: string): Soon<KeyMaterial | undefined> {
+    if (key.customKeyStoreId !== null) return this.#elsewhere(key, materialId);
     const named = this.#named.get(materialId);
     // A ciphertext may name one key and the material of another.
     if (named !== undefined && named.keyId === key.keyId && named.region === key.region)
@@ -80,6 +99,18 @@ export class KeyRing {
     }
   }
 
+  /** The material of a key that is in the token of a custom key store. */
+  async #elsewhere(key: KeyRow, materialId: string): Promise<KeyMaterial | undefined> {
+    if (materialId !== key.materialId) return undefined;
+    if (!isHeld(key)) throw new Error(`key ${key.keyId} was not admitted with its custom key store`);
+    const { region, keyId } = key;
+    const hsm = await this.#keyStores.clusters.hsm(key.heldBy);
+    const named = this.#named.get(materialId);
+    if (named?.material.hsm === hsm) return named.material;
+    const native = hsm.tokenKey({ id: keyId, header: writeHead({ keyId, materialId }) });
+    return this.#remember(materialId, { region, keyId, material: new KeyMaterial(hsm, native, undefined) });
+  }
+
   #name(key: KeyRow, row: BackingKeyRow | undefined): KeyMaterial | undefined {
     if (row === undefined || row.blob === null) return undefined;
     const { region, keyId, materialId, blob, publicKey } = row;
@@ -89,10 +120,14 @@ export class KeyRing {
       context: bindingContext({ ...row, account: key.account, keySpec: key.keySpec }),
       header: writeHead({ keyId, materialId }),
     });
-    if (this.#named.size >= LIMIT) this.#dropOlderHalf();
     const material = new KeyMaterial(this.#hsm, native, publicKey ?? undefined);
-    this.#named.set(materialId, { region, keyId, material });
-    return material;
+    return this.#remember(materialId, { region, keyId, material });
+  }
+
+  #remember(materialId: string, named: Named): KeyMaterial {
+    if (this.#named.size >= LIMIT) this.#dropOlderHalf();
+    this.#named.set(materialId, named);
+    return named.material;
   }
 
   /** The native keys go with the last request that uses them. */

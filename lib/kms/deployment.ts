@@ -2,8 +2,16 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Audit } from "../audit.ts";
-import { type Config, DEFAULT_ACCOUNT, DEFAULT_REGION, readConfig, writeConfig } from "../config.ts";
+import {
+  type ClusterConfig,
+  type Config,
+  DEFAULT_ACCOUNT,
+  DEFAULT_REGION,
+  readConfig,
+  writeConfig,
+} from "../config.ts";
 import { Hsm, type HsmOptions, journal, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
+import { type ClusterOptions, KeyStores } from "../key-stores.ts";
 import { KeyQuota, KeyRing, KeyUses } from "../keys.ts";
 import { Markers } from "../marker.ts";
 import { Flight, type Service } from "../request.ts";
@@ -46,7 +54,7 @@ export class Deployment {
     // Without a server, what comes in this very turn is late already.
     if (this.#servers.size > 0) await Promise.all([...this.#servers].map((server) => server.close()));
     await Promise.all([flight.close(), this.worker.close()]);
-    await closeAll([uses, audit, hsm, store]);
+    await closeAll([uses, this.service.keyStores, audit, hsm, store]);
   }
 }
 
@@ -76,12 +84,14 @@ export async function openDeployment(options: KmsOptions & { directory: string }
     try {
       const { file = join(directory, "keystead.db"), cachedRows } = options.store ?? {};
       const store = track(await openStore({ file, cachedRows }));
-      const { region, regions, account, token, config } = await configure(options, store);
+      const { region, regions, account, token, clusters, config } = await configure(options, store);
       const hsm = track(await logIn(token));
       for (const served of regions) await openDomain(hsm, store, served);
       const signer = await openSigner(hsm, store);
       await syncSoftHsm(directory);
       const audit = track(await openAudit(options, signer, store));
+      const secrets = await Secrets.open(hsm, store, region, (under) => openDomain(hsm, store, under));
+      const keyStores = new KeyStores(store, secrets, clusters);
       const service = {
         region,
         regions: new Set(regions),
@@ -90,10 +100,11 @@ export async function openDeployment(options: KmsOptions & { directory: string }
         store,
         hsm,
         audit,
-        keys: new KeyRing(hsm, store),
+        keys: new KeyRing(hsm, store, keyStores),
+        keyStores,
         quota: new KeyQuota(store),
         markers: new Markers(await markerSecret(store)),
-        secrets: await Secrets.open(hsm, store, region, (under) => openDomain(hsm, store, under)),
+        secrets,
         uses: new KeyUses(store),
         flight: new Flight(),
       };
@@ -112,6 +123,7 @@ interface Settings {
   regions: string[];
   account: string;
   token: HsmOptions;
+  clusters: Readonly<Record<string, ClusterOptions>>;
   /** To be written once the deployment has opened, when the directory has none yet. */
   config: Config | undefined;
 }
@@ -124,16 +136,39 @@ async function configure(options: KmsOptions & { directory: string }, store: Sto
   const further = options.regions ?? found?.regions;
   const regions = [...new Set([region, ...(further ?? [])])];
   const account = options.account ?? found?.account ?? DEFAULT_ACCOUNT;
-  const token = await tokenOf(options, found, (made) => furnish(made, store, regions));
-  if (found !== undefined) return { region, regions, account, token, config: undefined };
-  const { module, token: label, pin } = options.hsm ?? {};
+  const { clusters = found?.hsm?.clusters ?? {}, ...own } = options.hsm ?? {};
+  const token = await tokenOf(directory, own, found, (made) => furnish(made, store, regions));
+  const settings = { region, regions, account, token, clusters: clusterTokens(clusters, token) };
+  if (found !== undefined) return { ...settings, config: undefined };
+  const { module, token: label, pin } = own;
   const kept = typeof pin === "object" && !(pin instanceof Uint8Array) ? pin : undefined;
-  const hsm = module === undefined ? undefined : { module, token: label, pin: kept };
-  return { region, regions, account, token, config: { region, regions: further, account, hsm } };
+  const known = module !== undefined || options.hsm?.clusters !== undefined;
+  const hsm = known ? { module, token: label, pin: kept, clusters: options.hsm?.clusters } : undefined;
+  return { ...settings, config: { region, regions: further, account, hsm } };
+}
+
+/** A cluster is reached by the module of the deployment's own token, and as that is, unless it names another. */
+function clusterTokens(
+  clusters: Readonly<Record<string, ClusterConfig>>,
+  { module, environment }: HsmOptions,
+) {
+  const tokens = Object.entries(clusters).map(([id, { token, ...other }]): [string, ClusterOptions] => {
+    const same = other.module === undefined || other.module === module;
+    return [
+      id,
+      {
+        token,
+        module: other.module ?? module,
+        environment: other.environment ?? (same ? environment : undefined),
+      },
+    ];
+  });
+  return Object.fromEntries(tokens);
 }
 
 async function tokenOf(
-  { directory, hsm = {} }: KmsOptions & { directory: string },
+  directory: string,
+  hsm: Omit<NonNullable<KmsOptions["hsm"]>, "clusters">,
   found: Config | undefined,
   furnish: (token: HsmOptions) => Promise<void>,
 ): Promise<HsmOptions> {

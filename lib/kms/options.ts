@@ -1,5 +1,12 @@
 import { resolve } from "node:path";
-import { checkAccount, checkRegion, checkRegions, DEFAULT_DIRECTORY } from "../config.ts";
+import {
+  type ClusterConfig,
+  checkAccount,
+  checkClusters,
+  checkRegion,
+  checkRegions,
+  DEFAULT_DIRECTORY,
+} from "../config.ts";
 import type { HsmOptions, PinSource } from "../hsm.ts";
 import type { WorkerOptions } from "../worker.ts";
 
@@ -14,7 +21,11 @@ export interface KmsOptions {
   /** The account whose root the opener is, 12 digits; that of keystead.json, else "000000000000". */
   account?: string;
   /** The token; that of keystead.json, else a SoftHSM token in the directory. */
-  hsm?: Partial<Omit<HsmOptions, "pin">> & { pin?: PinSource };
+  hsm?: Partial<Omit<HsmOptions, "pin">> & {
+    pin?: PinSource;
+    /** Further tokens, by the cluster ids that custom key stores name; those of keystead.json. */
+    clusters?: Readonly<Record<string, ClusterConfig>>;
+  };
   store?: {
     /** The SQLite database; DIRECTORY/keystead.db. */
     file?: string;
@@ -49,7 +60,7 @@ const known: Readonly<Record<keyof KmsOptions, string>> = {
   worker: "{ interval }",
 };
 const members = {
-  hsm: ["module", "environment", "token", "pin", "handles", "sessions"],
+  hsm: ["module", "environment", "token", "pin", "handles", "sessions", "clusters"],
   store: ["file", "cachedRows"],
   audit: ["directory", "rotateAt", "headInterval", "userAgent"],
   worker: ["interval", "timer"],
@@ -110,6 +121,7 @@ function checkMember(name: string, value: unknown): void {
     throw new TypeError(`${name} must be a whole number from 0; 0 lets the token's limits decide`);
   if (name === "hsm.environment" && !isRecordOfTexts(value))
     throw new TypeError(`${name} must be an object of texts, such as { SOFTHSM2_CONF: PATH }`);
+  if (name === "hsm.clusters") checkClusters(value, name);
   if (name === "hsm.pin" && !isPinSource(value))
     throw new TypeError(
       `${name} must be text, bytes, { file: PATH }, { env: NAME } or a function that gives it`,

@@ -1,11 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { defaultKeyPolicy } from "../access.ts";
 import { algorithmOf, usageOf } from "../algorithms.ts";
-import {
-  CustomKeyStoreNotFoundException,
-  UnsupportedOperationException,
-  ValidationException,
-} from "../errors.ts";
+import { UnsupportedOperationException, ValidationException } from "../errors.ts";
+import { held, storeFor } from "../key-stores.ts";
 import { arnOf, checkTags, describe, newKey } from "../keys.ts";
 import { operation, states, updateKey, within } from "../operation.ts";
 import { structure } from "../shape.ts";
@@ -55,21 +52,14 @@ export const createKey = operation({
       throw new ValidationException(
         "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
       );
-    if (input.CustomKeyStoreId)
-      throw new CustomKeyStoreNotFoundException(`Custom key store ${input.CustomKeyStoreId} is not found.`);
-    if (input.Origin && input.Origin !== "AWS_KMS")
-      throw new UnsupportedOperationException(
-        `Origin ${input.Origin} is not offered here. Offered: AWS_KMS.`,
-      );
-    if (input.XksKeyId)
-      throw new UnsupportedOperationException(
-        "XksKeyId is not offered here: there are no external key stores.",
-      );
+    const algorithm = algorithmOf(input.KeySpec ?? input.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT");
+    const store = await storeFor(request, input, algorithm.keySpec);
+    if (store === undefined && input.Origin && input.Origin !== "AWS_KMS")
+      throw new UnsupportedOperationException(`Origin ${input.Origin} is not offered here.`);
     if (input.MultiRegion)
       throw new UnsupportedOperationException(
         "MultiRegion keys are not offered here; leave MultiRegion out.",
       );
-    const algorithm = algorithmOf(input.KeySpec ?? input.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT");
     const keyUsage = usageOf(algorithm, input.KeyUsage);
     checkTags(input.Tags ?? []);
     const key = { region, account, keyId: randomUUID(), keySpec: algorithm.keySpec };
@@ -78,11 +68,17 @@ export const createKey = operation({
     if (input.Tags?.length) request.authorise("kms:TagResource", "*");
     await request.quota.take(region, account);
 
-    const material = await request.keys.create({ ...key, version: 1 }, now);
+    const belonging = { ...key, version: 1 };
+    const { material, changes } =
+      store === undefined
+        ? { material: await request.keys.create(belonging, now), changes: [] }
+        : await request.keys.createIn(store, belonging, now);
     const row = newKey({
       ...key,
       keyUsage,
-      origin: "AWS_KMS",
+      origin: input.Origin ?? "AWS_KMS",
+      customKeyStoreId: store?.customKeyStoreId ?? null,
+      xksKeyId: input.XksKeyId ?? null,
       keyManager: "CUSTOMER",
       keyState: "Enabled",
       description: input.Description ?? "",
@@ -93,11 +89,8 @@ export const createKey = operation({
       materialId: material.materialId,
     });
     return {
-      output: { KeyMetadata: describe(row) },
-      changes: [
-        { insert: "key", row },
-        { insert: "backingKey", row: material },
-      ],
+      output: { KeyMetadata: describe(store === undefined ? row : held(row, store)) },
+      changes: [{ insert: "key", row }, { insert: "backingKey", row: material }, ...changes],
     };
   },
 });

@@ -16,13 +16,16 @@ INSERT INTO meta VALUES ('schema', '${SCHEMA_VERSION}'), ('generation', '0');
 PRAGMA application_id = ${APPLICATION_ID};
 `;
 
-const { key, backingKey, alias, grant, customKeyStore, principal, credential } = tables;
+const { key, backingKey, alias, grant, customKeyStore, strayKey, principal, credential } = tables;
 
 /** Queries for whole rows of one table, by their names in the interface of the store. */
 export const LISTS = {
   listKeys: key.select("region = ? AND account = ? AND key_id > ? ORDER BY key_id LIMIT ?"),
   relatedKeys: key.select("key_id = ? ORDER BY region"),
   keysOfCustomKeyStore: key.select("region = ? AND custom_key_store_id = ? ORDER BY key_id LIMIT ?"),
+  keyOfExternalKey: key.select("region = ? AND custom_key_store_id = ? AND xks_key_id = ?"),
+  connectedKeyStores: customKeyStore.select("connection_state = 'CONNECTED' ORDER BY custom_key_store_id"),
+  strayKeys: strayKey.select("true ORDER BY cluster_id, key_id"),
   keysDue: key.select("deletion_at <= ? ORDER BY deletion_at"),
   keysToRotate: key.select("next_rotation_at <= ? ORDER BY next_rotation_at"),
   keysToExpire: key.select("valid_to <= ? ORDER BY valid_to"),

@@ -9,6 +9,7 @@ import type {
   KeyUsageRow,
   MetaRow,
   PrincipalRow,
+  StrayKeyRow,
 } from "./rows.ts";
 import { Table } from "./table.ts";
 
@@ -129,6 +130,10 @@ export const tables = {
     primary: ["region", "customKeyStoreId"],
     constraints: ["UNIQUE (region, account, name)"],
   }),
+  strayKey: new Table<StrayKeyRow>("stray_keys", {
+    columns: { clusterId: "text", keyId: "text", state: "text", since: "integer", revision: "integer" },
+    primary: ["clusterId", "keyId"],
+  }),
   principal: new Table<PrincipalRow>("principals", {
     columns: {
       arn: "text",
@@ -178,6 +183,8 @@ CREATE INDEX keys_by_rotation ON keys (next_rotation_at) WHERE next_rotation_at 
 CREATE INDEX keys_by_expiry ON keys (valid_to) WHERE valid_to IS NOT NULL;
 CREATE INDEX keys_by_custom_key_store ON keys (region, custom_key_store_id, key_id)
   WHERE custom_key_store_id IS NOT NULL;
+CREATE UNIQUE INDEX keys_by_external_key ON keys (region, custom_key_store_id, xks_key_id)
+  WHERE xks_key_id IS NOT NULL;
 CREATE INDEX aliases_by_key ON aliases (region, key_id, account, name);
 CREATE INDEX grants_by_retiring_principal ON grants (region, retiring_principal, key_id, grant_id)
   WHERE retiring_principal IS NOT NULL;

@@ -7,10 +7,14 @@ import type { Duty } from "../worker.ts";
 export const deletion: Duty = {
   event: "DeleteKey",
   due: (store, now) => store.keysDue(now),
-  decide(_service, { region, keyId, revision, deletionAt }, now) {
+  async decide({ keyStores }, key, now) {
+    const { region, keyId, revision, deletionAt } = key;
     if (deletionAt === null || deletionAt > now) return undefined;
     return {
-      changes: [{ delete: "key", region, keyId, revision }],
+      changes: [
+        { delete: "key", region, keyId, revision },
+        ...(await keyStores.clusters.deleteKey(key, now)),
+      ],
       details: { keyId, deletionDate: new Date(deletionAt).toISOString() },
     };
   },
