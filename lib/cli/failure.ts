@@ -61,6 +61,8 @@ const RULES: Readonly<Record<string, Rule>> = {
 const SYSTEM: Readonly<Record<string, string>> = {
   EACCES: "check the owner and the mode",
   EPERM: "check the owner and the mode",
+  EADDRINUSE: "choose another port, or end what listens there",
+  EADDRNOTAVAIL: "choose an address of this machine",
   ENOSPC: "make room on the disk",
 };
 
