@@ -133,11 +133,12 @@ function remove(shelf: Shelf | undefined, grant: Grant, operation: string): void
 export function permits(grant: Grant, operation: string, request: AccessRequest): boolean {
   if (!grant.operations.includes(operation)) return false;
   if (operation === "CreateGrant") return request.granting !== undefined && narrows(request.granting, grant);
-  return !contextual.has(operation) || satisfies(request.encryptionContext ?? {}, grant.constraints);
+  if (grant.constraints === null || !contextual.has(operation)) return true;
+  return satisfies(request.encryptionContext ?? {}, grant.constraints);
 }
 
-function satisfies(context: Pairs, constraints: Grant["constraints"]): boolean {
-  const { EncryptionContextEquals: equal, EncryptionContextSubset: subset } = constraints ?? {};
+function satisfies(context: Pairs, constraints: NonNullable<Grant["constraints"]>): boolean {
+  const { EncryptionContextEquals: equal, EncryptionContextSubset: subset } = constraints;
   if (subset && !contains(context, subset)) return false;
   return !equal || same(context, equal);
 }
