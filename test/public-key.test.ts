@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Signing, VerifyBatchJob } from "../lib/hsm/addon.ts";
 import { addon } from "../lib/hsm/load.ts";
+import { provisionSoftHsm } from "../lib/hsm.ts";
 
 // Vectors of others (test/vectors/signatures.py says whose), and node:crypto as the other side.
 
@@ -222,14 +223,16 @@ describe("what a caller gets wrong", () => {
   });
 });
 
-/** Checks all vectors, then signatures that this Node's crypto makes; prints what was not as it should be. */
+/**
+ * Checks all vectors, then signatures that this Node's crypto makes, then lets it check those of keys that a token derives;
+ * prints what was not as it should be.
+ */
 const program = `
-import { createHash, generateKeyPairSync, sign } from "node:crypto";
+import { createHash, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 
-const [path, folder] = process.argv.slice(1);
+const [path, folder, options] = process.argv.slice(1);
 const addon = createRequire(path)(path);
 const wrong = [];
 let checked = 0;
@@ -259,6 +262,31 @@ for (const set of [44, 65, 87]) {
     await check("ml-dsa-mu, damaged", false, spki, { scheme: "ml-dsa-mu" }, mu, signature);
   }
 }
+
+const { pin, ...softHsm } = JSON.parse(options);
+const token = await addon.openToken({ ...softHsm, pin: Buffer.from(readFileSync(pin, "utf8").trim()), handles: 10, sessions: 0 });
+await token.openDomain("test", true);
+const context = Buffer.from("what the key belongs to");
+for (const material of [{ type: "ed25519" }, ...[44, 65, 87].map((parameterSet) => ({ type: "ml-dsa", parameterSet }))]) {
+  const { blob, publicKey } = await token.generateKey({ domain: "test", context, material });
+  const key = token.key({ domain: "test", blob, context, header: Buffer.alloc(50) });
+  const theirs = createPublicKey({ key: publicKey, type: "spki", format: "der" });
+  const message = Buffer.alloc(1000, 7);
+  const schemes = { [material.type]: message };
+  if (material.type === "ml-dsa") schemes["ml-dsa-mu"] = shake(shake(publicKey.subarray(22)), Buffer.of(0, 0), message);
+  for (const [scheme, input] of Object.entries(schemes)) {
+    const signature = await token.signWith(key, { scheme }, input);
+    checked++;
+    if (!verify(null, message, theirs, signature)) wrong.push("of the token: " + scheme);
+    await check(scheme, true, publicKey, { scheme }, input, signature);
+  }
+  if (material.type === "ed25519") {
+    const input = createHash("sha512").update(message).digest();
+    const signature = await token.signWith(key, { scheme: "ed25519ph" }, input);
+    await check("ed25519ph", true, publicKey, { scheme: "ed25519ph" }, input, signature);
+  }
+}
+await token.close();
 console.log(JSON.stringify({ software: addon.software(), checked, wrong }));
 `;
 
@@ -275,11 +303,14 @@ describe("another OpenSSL", () => {
   afterAll(() => rm(home, { recursive: true, force: true }));
 
   it(
-    "checks the same on Node 24, and ML-DSA with it",
+    "checks and signs the same on Node 24, and ML-DSA with it",
     async () => {
       await run("npm", ["install", "--ignore-scripts", "--prefix", home, `node-${platform}@24`]);
       const node = join(home, "node_modules", `node-${platform}`, "bin/node");
-      const args = ["--input-type=module", "--eval", program, require("node-gyp-build").path(root), folder];
+      const { module, environment, token: label } = await provisionSoftHsm(home);
+      const options = JSON.stringify({ module, environment, label, pin: join(home, "pin") });
+      const path = require("node-gyp-build").path(root);
+      const args = ["--input-type=module", "--eval", program, path, folder, options];
       const { software, checked, wrong } = JSON.parse((await run(node, args)).stdout);
       expect(software).toEqual({ mlDsa: true, ed25519ph: true });
       expect(checked).toBeGreaterThan(700);
