@@ -21,7 +21,7 @@ const floors = [
   ["access"],
   ["algorithms"],
   ["shapes", "ciphertext", "config"],
-  ["arn", "shape", "failure", "json"],
+  ["arn", "shape", "failure", "json", "sigv4"],
   ["errors"],
   ["hsm", "store", "audit"],
 ];

@@ -6,8 +6,9 @@ import { type Principal, parsePrincipal } from "../lib/access.ts";
 import { KmsError } from "../lib/errors.ts";
 import { claimOf } from "../lib/server/claim.ts";
 import { fieldsOf, type HttpRequest } from "../lib/server/message.ts";
-import { isSignedBy, signingKey } from "../lib/server/signature.ts";
+import { isSignedBy } from "../lib/server/signature.ts";
 import { type Credential, Verifier } from "../lib/server/sigv4.ts";
+import { signingKey } from "../lib/sigv4.ts";
 import suite from "./vectors/sigv4.json" with { type: "json" };
 
 const NOW = Date.UTC(2026, 0, 15, 12);

@@ -3,7 +3,7 @@ import {
   InvalidSignatureException,
   MissingAuthenticationTokenException,
 } from "../errors.ts";
-import { queryPairs } from "./canonical.ts";
+import { queryPairs, stamp } from "../sigv4.ts";
 import type { HttpRequest } from "./message.ts";
 
 /** What stays the same in all requests that a client signs in one day. */
@@ -154,7 +154,3 @@ function timeOfDate(date: string | undefined): string | undefined {
   const milliseconds = Date.parse(date);
   return Number.isNaN(milliseconds) ? date : stamp(milliseconds);
 }
-
-/** Milliseconds as YYYYMMDDTHHMMSSZ. */
-export const stamp = (milliseconds: number) =>
-  new Date(milliseconds).toISOString().replace(/[-:]|\.\d+/g, "");

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { KmsError } from "../errors.ts";
-import { queryPairs } from "./canonical.ts";
+import { queryPairs } from "../sigv4.ts";
 import type { HttpAnswer, HttpRequest } from "./message.ts";
 import type { Identity } from "./sigv4.ts";
 

@@ -1,11 +1,9 @@
+import type { Fields, RequestHead } from "../sigv4.ts";
+
+export type { Fields } from "../sigv4.ts";
+
 /** An HTTP request, whatever carried it. Text of its head has one character a byte, as on the wire. */
-export interface HttpRequest {
-  readonly method: string;
-  /** Without the query; still percent-encoded. */
-  readonly path: string;
-  /** What is behind "?"; still percent-encoded. */
-  readonly query: string;
-  readonly fields: Fields;
+export interface HttpRequest extends RequestHead {
   readonly body: Uint8Array;
   /** Where it came from, as far as that is known. */
   readonly sourceIp: string | undefined;
@@ -19,9 +17,6 @@ export interface HttpAnswer {
   readonly contentType: string;
   readonly body: string;
 }
-
-/** Header fields by their names in lower case; what was given more than once is joined by commas. */
-export type Fields = ReadonlyMap<string, string>;
 
 /** Of names and values in turns, as Node has them in `rawHeaders`. */
 export function fieldsOf(raw: readonly string[]): Fields {

@@ -6,9 +6,11 @@ import {
   InvalidSignatureException,
   UnrecognizedClientException,
 } from "../errors.ts";
-import { type Claim, claimOf, type Signer, stamp } from "./claim.ts";
+import { signingKey, stamp } from "../sigv4.ts";
+import type { Soon } from "../store.ts";
+import { type Claim, claimOf, type Signer } from "./claim.ts";
 import type { HttpRequest } from "./message.ts";
-import { isSignedBy, signingKey } from "./signature.ts";
+import { isSignedBy } from "./signature.ts";
 
 /** An access key as the verifier needs it. The same object as long as nothing of it changes. */
 export interface Credential {
@@ -22,7 +24,7 @@ export interface Credential {
 export interface Authority {
   readonly clock: () => number;
   /** Undefined when there is none with this id, or it may not be used. */
-  credential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined>;
+  credential(accessKeyId: string): Soon<Credential | undefined>;
   serves(region: string): boolean;
 }
 
@@ -53,26 +55,33 @@ export class Verifier {
     this.#authority = authority;
   }
 
-  /** Rejects with the error that AWS answers with. */
-  async verify(request: HttpRequest): Promise<Identity> {
+  /** Throws, or rejects with, the error that AWS answers with. At once where nothing has to be waited for. */
+  verify(request: HttpRequest): Soon<Identity> {
     const claim = claimOf(request);
-    const { signer } = claim;
     this.#checkScope(claim);
     this.#checkTime(claim);
-    checkSignedHeaders(signer, request);
-    const found = this.#authority.credential(signer.accessKeyId);
-    const credential = found instanceof Promise ? await found : found;
-    if (credential === undefined || !sameToken(credential.session?.token, claim.securityToken))
+    checkSignedHeaders(claim.signer, request);
+    const credential = this.#authority.credential(claim.signer.accessKeyId);
+    if (credential instanceof Promise) return credential.then((found) => this.#check(claim, request, found));
+    return this.#check(claim, request, credential);
+  }
+
+  #check(claim: Claim, request: HttpRequest, credential: Credential | undefined): Soon<Identity> {
+    const { signer, securityToken } = claim;
+    if (credential === undefined || !sameToken(credential.session?.token, securityToken))
       throw new UnrecognizedClientException("The security token included in the request is invalid.");
-    const key = this.#keys.get(credential)?.get(signer.scope) ?? (await this.#signingKey(credential, signer));
-    if (!isSignedBy(key, claim, request))
-      throw new InvalidSignatureException(
-        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
-      );
-    if (credential.session !== undefined && credential.session.expiresAt <= this.#authority.clock())
-      throw new ExpiredTokenException("The security token included in the request is expired");
-    const { accessKeyId, region, service } = signer;
-    return { accessKeyId, principal: credential.principal, region, service };
+    const check = (key: KeyObject): Identity => {
+      if (!isSignedBy(key, claim, request))
+        throw new InvalidSignatureException(
+          "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+        );
+      if (credential.session !== undefined && credential.session.expiresAt <= this.#authority.clock())
+        throw new ExpiredTokenException("The security token included in the request is expired");
+      const { accessKeyId, region, service } = signer;
+      return { accessKeyId, principal: credential.principal, region, service };
+    };
+    const known = this.#keys.get(credential)?.get(signer.scope);
+    return known === undefined ? this.#signingKey(credential, signer).then(check) : check(known);
   }
 
   #checkScope({ signer: { region, service, date }, time }: Claim): void {

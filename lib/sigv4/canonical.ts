@@ -1,11 +1,22 @@
-import type { Fields, HttpRequest } from "./message.ts";
+/** Header fields by their names in lower case; what was given more than once is joined by commas. */
+export type Fields = ReadonlyMap<string, string>;
+
+/** What of an HTTP request is signed beside its body. */
+export interface RequestHead {
+  readonly method: string;
+  /** Without the query; still percent-encoded. */
+  readonly path: string;
+  /** What is behind "?"; still percent-encoded. */
+  readonly query: string;
+  readonly fields: Fields;
+}
 
 /**
  * The canonical request of Signature Version 4 ("Create a signed AWS API request" in AWS's documentation), in the
  * rules of every service but S3: paths are normalised and encoded once more. One character is one byte.
  */
 export function canonicalRequest(
-  { method, path, query, fields }: Omit<HttpRequest, "body" | "sourceIp" | "secure">,
+  { method, path, query, fields }: RequestHead,
   signedHeaders: readonly string[],
   payloadHash: string,
 ): string {
