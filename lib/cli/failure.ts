@@ -32,6 +32,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   TypeError: [EXIT.usage],
   InvalidAliasNameException: [EXIT.usage, "an alias name begins with alias/, but not with alias/aws/"],
   InvalidArnException: [EXIT.usage],
+  InvalidGrantIdException: [EXIT.usage, "see keystead grant list"],
+  InvalidGrantTokenException: [
+    EXIT.usage,
+    "give the token as keystead grant create printed it, or --key and --id",
+  ],
+  TagException: [EXIT.usage],
   MalformedPolicyDocumentException: [EXIT.usage],
   AuditError: [EXIT.storeOrAuditUnavailable, "see keystead doctor; nothing is done that cannot be recorded"],
   StoreUnavailable: [EXIT.storeOrAuditUnavailable],

@@ -4,6 +4,7 @@ import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { aliasesByKey, aliasName } from "./alias.ts";
 import { collectPair, wholeNumber } from "./pairs.ts";
+import { rotationCommands } from "./rotation.ts";
 import { harmless, type Terminal } from "./terminal.ts";
 
 type KeyMetadata = NonNullable<Awaited<ReturnType<Kms["describeKey"]>>["KeyMetadata"]>;
@@ -58,6 +59,7 @@ export function keyCommands(program: Command, action: Action): void {
     .argument("<key>", "key id, ARN or alias")
     .description("cancel a scheduled deletion; the key is disabled then")
     .action(action(cancelDelete));
+  rotationCommands(key, action);
 }
 
 /** The id of the key that an id, ARN or alias names: most operations take no alias. */
