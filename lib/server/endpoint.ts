@@ -44,7 +44,8 @@ export class Endpoint {
     let operation: string | undefined;
     let failure: KmsError | undefined;
     try {
-      const identity = await this.#verifier.verify(request);
+      const verified = this.#verifier.verify(request);
+      const identity = verified instanceof Promise ? await verified : verified;
       if (identity.service === "sts") {
         operation = "GetCallerIdentity";
         return callerIdentity(request, identity);

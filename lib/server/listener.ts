@@ -136,10 +136,6 @@ export class Listener {
   }
 
   #refuseBody(response: ServerResponse, body: Body): void {
-    if (body === "cut off") {
-      response.destroy();
-      return;
-    }
     const error = new RequestEntityTooLargeException(`HTTP content length exceeded ${BODY_LIMIT} bytes.`);
     if (body === "far too large") response.shouldKeepAlive = false;
     this.#send(response, errorAnswer(error));
