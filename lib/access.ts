@@ -12,6 +12,7 @@ export { type Grant, GrantIndex, grantOperations, narrows } from "./access/grant
 export { compilePolicy, LONGEST_POLICY, type Policy, type PolicyKind } from "./access/policy.ts";
 export { type Principal, parsePrincipal } from "./access/principal.ts";
 export type { AccessRequest, Context, Layer } from "./access/question.ts";
+export { managedKeyPolicy, ownedKeyPolicy } from "./access/service-policies.ts";
 export type { Statement } from "./access/statement.ts";
 
 /** What the caller is told: AWS's words, which name the kind of policy and nothing of its content. */

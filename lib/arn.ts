@@ -22,8 +22,29 @@ const multiRegionId = /^mrk-[0-9a-f]{32}$/;
 const account = /^[0-9]{12}$/;
 const aliasName = /^alias\/[a-zA-Z0-9:/_-]+$/;
 
+const servicePattern = /^([a-z0-9-]{1,64})\.amazonaws\.com$/;
+
 export const isKeyId = (text: string): boolean => uuid.test(text) || multiRegionId.test(text);
 export const isAccount = (text: string): boolean => account.test(text);
+/** A service owns keys in its own name: that stands where else an account does. */
+export const isService = (text: string): boolean => servicePattern.test(text);
+/** The principal of a service; throws for what is no name of one. */
+export function servicePrincipal(name: string): string {
+  const principal = `${name}.amazonaws.com`;
+  if (isService(principal)) return principal;
+  throw new TypeError(`${JSON.stringify(name)} is no name of a service, such as "backup"`);
+}
+
+/**
+ * What a service has made, or is to make, under an alias: the key that it manages in the account that it acts for
+ * (`alias/aws/SERVICE`), or one that it owns (`alias/aws/SERVICE/NAME`). Undefined for aliases that are not its own.
+ */
+export function ownerOfAlias(name: string, principal: string, actsFor: string): string | undefined {
+  const [, short] = servicePattern.exec(principal) ?? [];
+  if (short === undefined) return undefined;
+  if (name === `alias/aws/${short}` && actsFor !== "") return actsFor;
+  return name.startsWith(`alias/aws/${short}/`) ? principal : undefined;
+}
 
 export const keyArn = (region: string, account: string, keyId: string): string =>
   `arn:aws:kms:${region}:${account}:key/${keyId}`;
@@ -41,7 +62,12 @@ export function parseKeyReference(text: string, home: Home): KeyReference {
   if (isKeyId(text)) return { type: "key", account: home.account, keyId: text };
   const [scheme, partition, service, region, account = "", ...rest] = text.split(":");
   const resource = rest.join(":");
-  if (scheme !== "arn" || partition !== "aws" || service !== "kms" || !isAccount(account))
+  if (
+    scheme !== "arn" ||
+    partition !== "aws" ||
+    service !== "kms" ||
+    !(isAccount(account) || isService(account))
+  )
     throw invalidKeyId(text);
   if (region !== home.region) throw new NotFoundException(`Invalid arn ${region}`);
   if (resource.startsWith("alias/")) return { type: "alias", account, name: resource };

@@ -134,6 +134,10 @@ export const disabled = (arn: string) => new DisabledException(`${arn} is disabl
 export const pendingDeletion = (arn: string) => new KMSInvalidStateException(`${arn} is pending deletion.`);
 export const notPendingDeletion = (arn: string) =>
   new KMSInvalidStateException(`${arn} is not pending deletion.`);
+export const pendingReplicaDeletion = (arn: string) =>
+  new KMSInvalidStateException(`${arn} is pending replica deletion.`);
+export const creating = (arn: string) => new KMSInvalidStateException(`${arn} is creating.`);
+export const updating = (arn: string) => new KMSInvalidStateException(`${arn} is updating.`);
 export const pendingImport = (arn: string) => new KMSInvalidStateException(`${arn} is pending import.`);
 export const unavailable = (arn: string) => new KMSInvalidStateException(`${arn} is unavailable.`);
 export const invalidUsage = (arn: string, usage: string, operation: string) =>

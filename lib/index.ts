@@ -95,6 +95,13 @@ export {
   XksProxyVpcEndpointServiceNotFoundException,
 } from "./errors.ts";
 export type { HsmOptions, PinSource, TokenInfo } from "./hsm.ts";
-export { type AsOptions, Kms, type KmsOptions, type Methods, type ResponseMetadata } from "./kms.ts";
+export {
+  type AsOptions,
+  Kms,
+  type KmsOptions,
+  type Methods,
+  type ResponseMetadata,
+  type ServiceOptions,
+} from "./kms.ts";
 export type { Caller } from "./request.ts";
 export type { Server, ServerOptions } from "./server.ts";

@@ -3,7 +3,8 @@
 export { checkLength, type Encryption, encryptionUnder, open, seal } from "./keys/encryption.ts";
 export { grantable, grantIdOf } from "./keys/grants.ts";
 export { KeyMaterial } from "./keys/material.ts";
-export { arnOf, describe, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
+export { arnOf, describe, isPrimary, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
+export { destruction, materialFor, withReplicas } from "./keys/multi-region.ts";
 export { KeyQuota } from "./keys/quota.ts";
 export { KeyRing } from "./keys/ring.ts";
 export {
@@ -17,6 +18,6 @@ export {
   rotateTo,
   rotationAfter,
 } from "./keys/rotation.ts";
-export { newKey } from "./keys/row.ts";
+export { newKey, newKeyId, updateKey } from "./keys/row.ts";
 export { checkTags, withTags } from "./keys/tags.ts";
 export { KeyUses } from "./keys/uses.ts";

@@ -1,5 +1,5 @@
 import { compilePolicy, type Principal, parsePrincipal } from "./access.ts";
-import { rootArn } from "./arn.ts";
+import { rootArn, servicePrincipal } from "./arn.ts";
 import type {
   DecryptBatchInput,
   DecryptBatchOutput,
@@ -10,6 +10,7 @@ import type {
   EncryptPackedInput,
   EncryptPackedOutput,
 } from "./batch.ts";
+import { checkAccount } from "./config.ts";
 import { Envelope } from "./envelope.ts";
 import type { TokenInfo } from "./hsm.ts";
 import { type Deployment, openDeployment } from "./kms/deployment.ts";
@@ -29,6 +30,11 @@ export interface AsOptions {
    * keys, to list them, to name aliases.
    */
   policies?: readonly string[];
+}
+
+export interface ServiceOptions {
+  /** The account on whose behalf the service asks. */
+  account?: string;
 }
 
 type Answered<T> = Promise<T & { $metadata: ResponseMetadata }>;
@@ -85,6 +91,18 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
     return new Kms(this.#deployment, { ...this.#requests.actor, principal, identityPolicies });
   }
 
+  /**
+   * The same for a service that is built on this one, such as "backup", which asks on behalf of an account; this
+   * caller's unless told. It has keys that nobody else can use or change, each made on first use: `alias/aws/backup`
+   * in the account that it acts for, and, for all accounts together, `alias/aws/backup/NAME` (docs/service-keys.md).
+   */
+  service(name: string, { account = this.account }: ServiceOptions = {}): Kms {
+    checkAccount(account, "account");
+    const principal = { arn: servicePrincipal(name), account, type: "Service" } as const;
+    const via = `${name}.${this.region}.amazonaws.com`;
+    return new Kms(this.#deployment, { ...this.#requests.actor, principal, identityPolicies: [], via });
+  }
+
   /** The same service in another of its Regions, for the same caller. */
   inRegion(region: string): Kms {
     const { regions } = this.#deployment.service;
@@ -92,7 +110,9 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
       throw new TypeError(
         `Region ${JSON.stringify(region)} is not served here, but ${[...regions].join(", ")}; name it in \`regions\``,
       );
-    return new Kms(this.#deployment, { ...this.#requests.actor, region });
+    const { actor } = this.#requests;
+    const via = actor.via?.replace(`.${actor.region}.`, `.${region}.`);
+    return new Kms(this.#deployment, { ...actor, region, via });
   }
 
   /** The ARN of the caller. */
@@ -100,8 +120,9 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
     return this.#requests.actor.principal.arn;
   }
 
+  /** The caller's account. */
   get account(): string {
-    return this.#deployment.service.account;
+    return this.#requests.actor.principal.account || this.#deployment.service.account;
   }
 
   get region(): string {

@@ -2,6 +2,7 @@ import type { Principal } from "./access.ts";
 import type { KeyUsage } from "./algorithms.ts";
 import type * as errors from "./errors.ts";
 import {
+  creating,
   disabled,
   dryRun,
   KMSInvalidStateException,
@@ -9,8 +10,10 @@ import {
   notPendingDeletion,
   pendingDeletion,
   pendingImport,
+  pendingReplicaDeletion,
   UnsupportedOperationException,
   unavailable,
+  updating,
   ValidationException,
 } from "./errors.ts";
 import type { Hsm } from "./hsm.ts";
@@ -19,7 +22,9 @@ import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import type { Markers } from "./marker.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Output, StructureShape, Valid } from "./shape.ts";
-import type { Change, GrantRow, KeyChanges, KeyRow, Soon, Store } from "./store.ts";
+import type { Change, GrantRow, KeyRow, Soon, Store } from "./store.ts";
+
+export { updateKey } from "./keys.ts";
 
 /** The names of the error classes, as the table gives them. */
 export type ErrorName = Extract<keyof typeof errors, `${string}Exception`>;
@@ -62,49 +67,50 @@ export const usingFailures = [
 /** What a key in a state means to an operation: nothing when it may go on, else the error. */
 export type StateRule = Readonly<Record<string, ((arn: string) => KmsError) | "ok">>;
 
-/** The rows of the table of key states; a state that a rule does not name is refused. */
+const going = { PendingDeletion: pendingDeletion, PendingReplicaDeletion: pendingReplicaDeletion } as const;
+const whatever = {
+  Enabled: "ok",
+  Disabled: "ok",
+  PendingDeletion: "ok",
+  PendingReplicaDeletion: "ok",
+  PendingImport: "ok",
+  Unavailable: "ok",
+  Creating: "ok",
+  Updating: "ok",
+} as const;
+const using = {
+  ...going,
+  Enabled: "ok",
+  Disabled: disabled,
+  PendingImport: pendingImport,
+  Unavailable: unavailable,
+  Creating: creating,
+  Updating: "ok",
+} as const;
+
+/**
+ * The rows of the table of key states ("Key states of AWS KMS keys" in AWS's Developer Guide); a state that a rule
+ * does not name is refused.
+ */
 export const states = {
-  using: {
-    Enabled: "ok",
-    Disabled: disabled,
-    PendingDeletion: pendingDeletion,
-    PendingImport: pendingImport,
-    Unavailable: unavailable,
-  },
-  reading: {
-    Enabled: "ok",
-    Disabled: "ok",
-    PendingDeletion: "ok",
-    PendingImport: "ok",
-    Unavailable: "ok",
-  },
-  editing: {
-    Enabled: "ok",
-    Disabled: "ok",
-    PendingDeletion: pendingDeletion,
-    PendingImport: "ok",
-    Unavailable: "ok",
-  },
-  switching: {
-    Enabled: "ok",
-    Disabled: "ok",
-    PendingDeletion: pendingDeletion,
-    PendingImport: pendingImport,
-    Unavailable: "ok",
-  },
-  /** Material that is awaited is imported, which the operation itself refuses for that. */
-  rotating: {
-    Enabled: "ok",
-    Disabled: disabled,
-    PendingDeletion: pendingDeletion,
-    PendingImport: "ok",
-  },
+  using,
+  granting: { ...using, Unavailable: "ok" },
+  replicating: { ...using, Updating: updating },
+  reading: whatever,
+  editing: { ...whatever, ...going },
+  switching: { ...whatever, ...going, PendingImport: pendingImport, Creating: creating, Updating: updating },
+  /** Material that is awaited is imported, and that of a custom key store is its own: the operation refuses both. */
+  rotating: { ...using, PendingImport: "ok", Unavailable: "ok" },
+  deleting: { ...whatever, ...going, Updating: updating },
   rescuing: {
     Enabled: notPendingDeletion,
     Disabled: notPendingDeletion,
     PendingDeletion: "ok",
+    PendingReplicaDeletion: "ok",
     PendingImport: notPendingDeletion,
     Unavailable: notPendingDeletion,
+    Creating: notPendingDeletion,
+    Updating: notPendingDeletion,
   },
 } as const satisfies Record<string, StateRule>;
 
@@ -135,6 +141,8 @@ export interface Request {
   readonly id: string;
   readonly principal: Principal;
   readonly region: string;
+  /** All that are served. */
+  readonly regions: ReadonlySet<string>;
   /** The account that the request is answered in: the caller's own. */
   readonly account: string;
   /** Milliseconds; the same throughout the request. */
@@ -149,6 +157,8 @@ export interface Request {
   readonly secrets: Secrets;
   /** The key that a `KeyId` names: found, the caller allowed, its state and usage fit; else throws. */
   admit(reference: string, admission: Admission): Soon<KeyRow>;
+  /** The same for a key that the operation has found: one of another Region, related to one that it was let at. */
+  admitRelated(key: KeyRow, admission: Admission): Soon<KeyRow>;
   /** The key that a `KeyId` names, if the caller's account owns it; says nothing of what the caller may do. */
   findOwn(reference: string): Soon<KeyRow>;
   /** As `admit`, for the key whose id a ciphertext carries. `reference`, when given, must name the same key. */
@@ -168,8 +178,11 @@ export interface Request {
     policy: string,
     bypassLockout: boolean,
   ): void;
-  /** Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. */
-  authorise(action: string, resource: string): void;
+  /**
+   * Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. `making` is the key
+   * that is to be made, where it is the input of no CreateKey that says so.
+   */
+  authorise(action: string, resource: string, making?: KeyRow): void;
   /** Adds a fact to the request's audit event. */
   note(name: string, value: string | number): void;
 }
@@ -246,11 +259,6 @@ export function operation<
   const K extends KeyRule | undefined = undefined,
 >(row: OperationRow<N, I, O, K>): Operation<N, I, O, K> {
   return { ...row, action: row.action ?? `kms:${row.name}` };
-}
-
-/** A change of a key's row as it was found: a conflict if it has changed meanwhile. */
-export function updateKey({ region, keyId, revision }: KeyRow, set: KeyChanges): Change {
-  return { update: "key", region, keyId, revision, set };
 }
 
 /** Holds a number to bounds that are narrower than its shape's. `path` is the member's in lower camel case. */

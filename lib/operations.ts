@@ -5,11 +5,13 @@ import * as batches from "./operations/batches.ts";
 import * as customKeyStores from "./operations/custom-key-stores.ts";
 import * as dataKeyPairs from "./operations/data-key-pairs.ts";
 import * as dataKeys from "./operations/data-keys.ts";
+import * as deletion from "./operations/deletion.ts";
 import * as encryption from "./operations/encryption.ts";
 import * as grants from "./operations/grants.ts";
 import * as keyPairs from "./operations/key-pairs.ts";
 import * as keys from "./operations/keys.ts";
 import * as macs from "./operations/macs.ts";
+import * as multiRegion from "./operations/multi-region.ts";
 import * as policies from "./operations/policies.ts";
 import * as random from "./operations/random.ts";
 import * as rotation from "./operations/rotation.ts";
@@ -17,10 +19,14 @@ import * as signing from "./operations/signing.ts";
 import * as tags from "./operations/tags.ts";
 import * as usage from "./operations/usage.ts";
 
+export { createServiceKey } from "./operations/service-keys.ts";
+
 /** The operations of AWS KMS that are offered, by their names. */
 export const operations = byName({
   ...keys,
   ...customKeyStores,
+  ...deletion,
+  ...multiRegion,
   ...aliases,
   ...rotation,
   ...tags,

@@ -7,7 +7,7 @@ import type { KeyStores } from "./key-stores.ts";
 import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import { type Markers, readGrantToken } from "./marker.ts";
 import { type Operation, tracked } from "./operation.ts";
-import { table } from "./operations.ts";
+import { createServiceKey, table } from "./operations.ts";
 import { Admission } from "./request/admission.ts";
 import type { Flight } from "./request/flight.ts";
 import { snapshot } from "./request/snapshot.ts";
@@ -67,6 +67,8 @@ type Accepted = { readonly input: Members } | { readonly error: KmsError };
 /** An operation that changes the store. */
 type Changing = Extract<Operation, { readonly run?: undefined }>;
 
+const making = createServiceKey as Operation as Changing;
+
 interface Outcome {
   readonly output?: object;
   readonly changes?: readonly Change[];
@@ -94,7 +96,7 @@ export class Requests implements Caller {
 
   /** What only answers runs in this one async frame: each further one takes 0.3 µs of the main thread's 8 a call. */
   async request(name: string, input: object): Promise<object> {
-    const { flight, audit, uses } = this.#service;
+    const { flight, uses } = this.#service;
     flight.enter();
     try {
       const operation = table.get(name);
@@ -122,7 +124,7 @@ export class Requests implements Caller {
       const use = outcome.error === undefined ? tracked.get(name) : undefined;
       if (use !== undefined) event.eventId = countedId();
       try {
-        await audit.record(event);
+        await this.#put(request, event);
       } catch (cause) {
         throw unrecorded(request, cause);
       }
@@ -187,15 +189,35 @@ export class Requests implements Caller {
   }
 
   #begin(id: string = countedId()): Admission {
-    return new Admission(this.#service, this.actor, id);
+    return new Admission(this.#service, this.actor, id, this.#makeServiceKey);
   }
+
+  /** In the account that is to have it: a customer's, or the service's own. */
+  readonly #makeServiceKey = (account: string, AliasName: string): Promise<unknown> => {
+    const { region, principal } = this.actor;
+    return this.#service.flight.jointly(`${region} ${account} ${AliasName}`, () => {
+      const requests = new Requests(this.#service, { ...this.actor, principal: { ...principal, account } });
+      return requests.#change(making, accept(making, { AliasName }));
+    });
+  };
 
   async #record(name: string, readOnly: boolean, request: Admission, outcome: Outcome): Promise<void> {
     try {
-      await this.#service.audit.record(this.#event(name, readOnly, request, outcome));
+      await this.#put(request, this.#event(name, readOnly, request, outcome));
     } catch (cause) {
       throw unrecorded(request, cause);
     }
+  }
+
+  /** What concerns several accounts is an event of each. */
+  #put({ accounts }: Admission, event: AuditEvent): Promise<unknown> {
+    const { audit } = this.#service;
+    if (accounts === undefined) return audit.record(event);
+    const [first = event.account, ...others] = accounts;
+    if (others.length === 0) return audit.record({ ...event, account: first });
+    const sharedEventId = countedId();
+    const copies = others.map((account) => ({ ...event, account, sharedEventId, eventId: undefined }));
+    return Promise.all([{ ...event, sharedEventId }, ...copies].map((each) => audit.record(each)));
   }
 
   #event(operation: string, readOnly: boolean, request: Admission, { output, error }: Outcome): AuditEvent {

@@ -150,6 +150,8 @@ describe("every operation", () => {
     EnableKey: { KeyId },
     DisableKey: { KeyId },
     UpdateKeyDescription: { KeyId, Description: "" },
+    ReplicateKey: { KeyId, ReplicaRegion: "sa-east-1" },
+    UpdatePrimaryRegion: { KeyId, PrimaryRegion: "sa-east-1" },
     ScheduleKeyDeletion: { KeyId },
     CancelKeyDeletion: { KeyId },
     CreateAlias: { AliasName: "alias/asked", TargetKeyId: KeyId },

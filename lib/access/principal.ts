@@ -2,7 +2,7 @@
 export interface Principal {
   /** A service has no ARN: then it is the service's name, `backup.amazonaws.com`. */
   readonly arn: string;
-  /** Empty for a service. */
+  /** Of a service: the account that it acts for; empty when that is none. */
   readonly account: string;
   readonly type: "Account" | "User" | "FederatedUser" | "Role" | "AssumedRole" | "Service";
   /** The role behind a session, path and all, where it is known: a session's ARN lacks the path. */

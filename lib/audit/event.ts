@@ -34,6 +34,8 @@ export interface AuditEvent {
   additional?: Readonly<Record<string, string | number | boolean | null>> | undefined;
   sourceIp?: string | undefined;
   userAgent?: string | undefined;
+  /** The same for the events of one request that several accounts have; a UUID. */
+  sharedEventId?: string | undefined;
 }
 
 /**
@@ -271,5 +273,6 @@ export function eventBody(event: AuditEvent, defaultAgent: string): string {
   json += readOnly ? '","readOnly":true,"resources":[' : '","readOnly":false,"resources":[';
   const arns = event.resources.length > 0 ? event.resources : madeBy(output);
   for (let i = 0; i < arns.length; i++) json += (i === 0 ? "" : ",") + resource(arns[i] as string);
-  return json + frame.end;
+  json += frame.end;
+  return event.sharedEventId === undefined ? json : `${json},"sharedEventID":"${event.sharedEventId}"`;
 }

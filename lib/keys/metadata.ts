@@ -12,6 +12,9 @@ const oldSpecs = new Set<string>(shapes.CustomerMasterKeySpec.enum);
 
 export const arnOf = (key: KeyRow): string => keyArn(key.region, key.account, key.keyId);
 
+/** Of a multi-Region key: the one that is replicated, and rotated for all. */
+export const isPrimary = (key: KeyRow): boolean => key.multiRegion && key.primaryRegion === key.region;
+
 /** The id of a key's material as answers name it: they do for keys that can have several. */
 export function shownMaterialId(key: KeyRow, materialId: string | null): string | undefined {
   const { material, defaultUsage } = algorithmOf(key.keySpec as KeySpec);
@@ -19,8 +22,11 @@ export function shownMaterialId(key: KeyRow, materialId: string | null): string 
   return several && materialId !== null ? materialId : undefined;
 }
 
-/** What DescribeKey and CreateKey tell of a key. Lists that would be empty are left out, as AWS does. */
-export function describe(key: KeyRow): KeyMetadata {
+/**
+ * What DescribeKey and CreateKey tell of a key; `related` are all of its Regions, where it has several. Lists that
+ * would be empty are left out, as AWS does.
+ */
+export function describe(key: KeyRow, related: readonly KeyRow[] = [key]): KeyMetadata {
   const algorithm = algorithmOf(key.keySpec as KeySpec);
   const metadata: KeyMetadata = {
     AWSAccountId: key.account,
@@ -50,5 +56,20 @@ export function describe(key: KeyRow): KeyMetadata {
   if (key.keyUsage === "GENERATE_VERIFY_MAC") metadata.MacAlgorithms = [...algorithm.macAlgorithms];
   if (key.keyUsage === "KEY_AGREEMENT")
     metadata.KeyAgreementAlgorithms = [...algorithm.keyAgreementAlgorithms];
+  if (key.multiRegion) metadata.MultiRegionConfiguration = configurationOf(key, related);
+  if (key.pendingWindow !== null) metadata.PendingDeletionWindowInDays = key.pendingWindow;
   return metadata;
+}
+
+function configurationOf(key: KeyRow, related: readonly KeyRow[]) {
+  const place = ({ region, account, keyId }: Pick<KeyRow, "region" | "account" | "keyId">) => ({
+    Arn: keyArn(region, account, keyId),
+    Region: region,
+  });
+  const { primaryRegion: region } = key;
+  return {
+    MultiRegionKeyType: isPrimary(key) ? ("PRIMARY" as const) : ("REPLICA" as const),
+    PrimaryKey: place({ ...key, region: region as string }),
+    ReplicaKeys: related.filter((each) => each.region !== region).map(place),
+  };
 }

@@ -7,11 +7,10 @@ import { isHeld, type KeyStores } from "../key-stores.ts";
 import type { BackingKeyRow, Change, CustomKeyStoreRow, KeyRow, New, Soon, Store } from "../store.ts";
 import { KeyMaterial } from "./material.ts";
 
-/** How many backing keys are remembered; each takes a few hundred bytes here and none in the token. */
+/** How many backing keys of a Region are remembered; each takes a few hundred bytes here and none in the token. */
 const LIMIT = 1 << 18;
 
 interface Named {
-  readonly region: string;
   readonly keyId: string;
   readonly material: KeyMaterial;
 }
@@ -20,14 +19,14 @@ type KeyPair = KeyMaterial & { readonly publicKey: Uint8Array };
 
 /**
  * The backing keys behind KMS keys: makes new ones in the HSM and names stored ones to it. A named one is
- * remembered by its material id, which belongs to one blob for ever, so that it keeps its handle in the token
- * also when the store has dropped the row from its cache.
+ * remembered by its Region and material id, which belong to one blob for ever, so that it keeps its handle in the
+ * token also when the store has dropped the row from its cache.
  */
 export class KeyRing {
   readonly #hsm: Hsm;
   readonly #store: Store;
   readonly #keyStores: KeyStores;
-  readonly #named = new Map<string, Named>();
+  readonly #named = new Map<string, Map<string, Named>>();
 
   constructor(hsm: Hsm, store: Store, keyStores: KeyStores) {
     this.#hsm = hsm;
@@ -63,10 +62,9 @@ export class KeyRing {
   /** The key's material with this id, undefined when it has none such. Does not touch the token. */
   find(key: KeyRow, materialId: string): Soon<KeyMaterial | undefined> {
     if (key.customKeyStoreId !== null) return this.#elsewhere(key, materialId);
-    const named = this.#named.get(materialId);
+    const named = this.#named.get(key.region)?.get(materialId);
     // A ciphertext may name one key and the material of another.
-    if (named !== undefined && named.keyId === key.keyId && named.region === key.region)
-      return named.material;
+    if (named?.keyId === key.keyId) return named.material;
     const row = this.#store.backingKey(key.region, key.keyId, materialId);
     return row instanceof Promise ? row.then((found) => this.#name(key, found)) : this.#name(key, row);
   }
@@ -90,12 +88,14 @@ export class KeyRing {
    */
   async forgetDeleted(): Promise<void> {
     let seen = 0;
-    for (const [materialId, { region, keyId, material }] of this.#named) {
-      // There may be many: others get their turns in between.
-      if (++seen % 1000 === 0) await turn();
-      if ((await this.#store.key(region, keyId)) !== undefined) continue;
-      material.hsm.forget(material.native);
-      this.#named.delete(materialId);
+    for (const [region, named] of this.#named) {
+      for (const [materialId, { keyId, material }] of named) {
+        // There may be many: others get their turns in between.
+        if (++seen % 1000 === 0) await turn();
+        if ((await this.#store.key(region, keyId)) !== undefined) continue;
+        material.hsm.forget(material.native);
+        named.delete(materialId);
+      }
     }
   }
 
@@ -105,10 +105,24 @@ export class KeyRing {
     if (!isHeld(key)) throw new Error(`key ${key.keyId} was not admitted with its custom key store`);
     const { region, keyId } = key;
     const hsm = await this.#keyStores.clusters.hsm(key.heldBy);
-    const named = this.#named.get(materialId);
+    const named = this.#named.get(region)?.get(materialId);
     if (named?.material.hsm === hsm) return named.material;
     const native = hsm.tokenKey({ id: keyId, header: writeHead({ keyId, materialId }) });
-    return this.#remember(materialId, { region, keyId, material: new KeyMaterial(hsm, native, undefined) });
+    return this.#remember(region, materialId, { keyId, material: new KeyMaterial(hsm, native, undefined) });
+  }
+
+  /** A key's material for its replica in another Region: the same, under the domain key there, and bound to it. */
+  async replicate(key: KeyRow, row: New<BackingKeyRow>, region: string): Promise<New<BackingKeyRow>> {
+    const { blob } = row;
+    if (!blob) throw new Error(`${key.keyId} of ${key.region} has no material ${row.materialId}`);
+    const belonging = { ...row, account: key.account, keySpec: key.keySpec };
+    const rewrapped = await this.#hsm.rewrapKey({
+      domain: key.region,
+      blob,
+      context: bindingContext(belonging),
+      to: { domain: region, context: bindingContext({ ...belonging, region }) },
+    });
+    return { ...row, region, blob: rewrapped };
   }
 
   #name(key: KeyRow, row: BackingKeyRow | undefined): KeyMaterial | undefined {
@@ -121,22 +135,24 @@ export class KeyRing {
       header: writeHead({ keyId, materialId }),
     });
     const material = new KeyMaterial(this.#hsm, native, publicKey ?? undefined);
-    return this.#remember(materialId, { region, keyId, material });
+    return this.#remember(region, materialId, { keyId, material });
   }
 
-  #remember(materialId: string, named: Named): KeyMaterial {
-    if (this.#named.size >= LIMIT) this.#dropOlderHalf();
-    this.#named.set(materialId, named);
-    return named.material;
+  #remember(region: string, materialId: string, one: Named): KeyMaterial {
+    const named = this.#named.get(region) ?? new Map<string, Named>();
+    if (named.size === 0) this.#named.set(region, named);
+    if (named.size >= LIMIT) dropOlderHalf(named);
+    named.set(materialId, one);
+    return one.material;
   }
+}
 
-  /** The native keys go with the last request that uses them. */
-  #dropOlderHalf(): void {
-    let excess = LIMIT / 2;
-    for (const materialId of this.#named.keys()) {
-      if (excess-- === 0) break;
-      this.#named.delete(materialId);
-    }
+/** The native keys go with the last request that uses them. */
+function dropOlderHalf(named: Map<string, Named>): void {
+  let excess = LIMIT / 2;
+  for (const materialId of named.keys()) {
+    if (excess-- === 0) break;
+    named.delete(materialId);
   }
 }
 

@@ -2,6 +2,7 @@ import { isSymmetric, type KeySpec } from "../algorithms.ts";
 import { UnsupportedOperationException } from "../errors.ts";
 import type { BackingKeyRow, Change, KeyChanges, KeyRow, New, Store } from "../store.ts";
 import { arnOf } from "./metadata.ts";
+import { withReplicas } from "./multi-region.ts";
 import type { KeyRing } from "./ring.ts";
 
 const DAY = 86_400_000;
@@ -55,10 +56,8 @@ export async function rotate(
   const version = Math.max(...versions.map((each) => each.version)) + 1;
   const row = await keys.create({ ...key, version }, now);
   const changes = makeCurrent(key, row.materialId, set);
-  return {
-    materialId: row.materialId,
-    changes: [...changes, { insert: "backingKey", row: rotatedTo(row, type, now) }],
-  };
+  changes.push({ insert: "backingKey", row: rotatedTo(row, type, now) });
+  return { materialId: row.materialId, changes: await withReplicas({ keys, store }, key, changes) };
 }
 
 /** Lets the key seal with material that waits for it. */

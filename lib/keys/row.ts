@@ -1,4 +1,9 @@
-import type { KeyRow, New } from "../store.ts";
+import { randomUUID } from "node:crypto";
+import type { Change, KeyChanges, KeyRow, New } from "../store.ts";
+
+/** Those of multi-Region keys are told by their beginning. */
+export const newKeyId = (multiRegion: boolean): string =>
+  multiRegion ? `mrk-${randomUUID().replaceAll("-", "")}` : randomUUID();
 
 /** The row of a new key as the store will hand it out. */
 export function newKey(row: New<KeyRow>): KeyRow {
@@ -20,3 +25,8 @@ const without = {
   nextRotationAt: null,
   rotatingSince: null,
 } as const;
+
+/** A change of a key's row as it was found: a conflict if it has changed meanwhile. */
+export function updateKey({ region, keyId, revision }: KeyRow, set: KeyChanges): Change {
+  return { update: "key", region, keyId, revision, set };
+}

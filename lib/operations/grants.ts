@@ -96,7 +96,7 @@ export const createGrant = operation({
     "DryRunOperationException",
   ],
   key: keyId,
-  states: states.using,
+  states: states.granting,
   async decide(request, input, key) {
     const { store, markers, account, now } = request;
     const { region, keyId } = key;

@@ -1,14 +1,11 @@
-import { randomUUID } from "node:crypto";
 import { defaultKeyPolicy } from "../access.ts";
 import { algorithmOf, usageOf } from "../algorithms.ts";
 import { UnsupportedOperationException, ValidationException } from "../errors.ts";
 import { held, storeFor } from "../key-stores.ts";
-import { arnOf, checkTags, describe, newKey } from "../keys.ts";
-import { operation, states, updateKey, within } from "../operation.ts";
+import { arnOf, checkTags, describe, newKey, newKeyId } from "../keys.ts";
+import { operation, states, updateKey } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
-
-const DAY = 86_400_000;
 
 const KeyIdRequest = structure({ KeyId: shapes.KeyIdType }, ["KeyId"]);
 const keyId = { member: "KeyId", aliases: false } as const;
@@ -56,13 +53,12 @@ export const createKey = operation({
     const store = await storeFor(request, input, algorithm.keySpec);
     if (store === undefined && input.Origin && input.Origin !== "AWS_KMS")
       throw new UnsupportedOperationException(`Origin ${input.Origin} is not offered here.`);
-    if (input.MultiRegion)
-      throw new UnsupportedOperationException(
-        "MultiRegion keys are not offered here; leave MultiRegion out.",
-      );
+    const multiRegion = input.MultiRegion ?? false;
+    if (multiRegion && store !== undefined)
+      throw new UnsupportedOperationException("Keys in custom key stores cannot be multi-Region keys.");
     const keyUsage = usageOf(algorithm, input.KeyUsage);
     checkTags(input.Tags ?? []);
-    const key = { region, account, keyId: randomUUID(), keySpec: algorithm.keySpec };
+    const key = { region, account, keyId: newKeyId(multiRegion), keySpec: algorithm.keySpec };
     if (input.Policy !== undefined)
       request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
     if (input.Tags?.length) request.authorise("kms:TagResource", "*");
@@ -84,7 +80,8 @@ export const createKey = operation({
       description: input.Description ?? "",
       policy: input.Policy ?? defaultKeyPolicy(account),
       createdAt: now,
-      multiRegion: false,
+      multiRegion,
+      primaryRegion: multiRegion ? region : null,
       tags: (input.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
       materialId: material.materialId,
     });
@@ -102,7 +99,9 @@ export const describeKey = operation({
   errors: ["NotFoundException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException"],
   key: { member: "KeyId", aliases: true },
   states: states.reading,
-  run: (_request, _input, key) => ({ KeyMetadata: describe(key) }),
+  run: async ({ store }, _input, key) => ({
+    KeyMetadata: describe(key, key.multiRegion ? await store.relatedKeys(key.keyId) : [key]),
+  }),
 });
 
 export const listKeys = operation({
@@ -162,47 +161,5 @@ export const updateKeyDescription = operation({
   decide: (_request, input, key) => ({
     output: {},
     changes: [updateKey(key, { description: input.Description })],
-  }),
-});
-
-export const scheduleKeyDeletion = operation({
-  name: "ScheduleKeyDeletion",
-  input: structure({ KeyId: shapes.KeyIdType, PendingWindowInDays: shapes.PendingWindowInDaysType }, [
-    "KeyId",
-  ]),
-  output: structure({
-    KeyId: shapes.KeyIdType,
-    DeletionDate: shapes.DateType,
-    KeyState: shapes.KeyState,
-    PendingWindowInDays: shapes.PendingWindowInDaysType,
-  }),
-  errors: [...switching, "KMSInvalidStateException"],
-  key: keyId,
-  states: states.editing,
-  decide({ now }, input, key) {
-    const days = within("pendingWindowInDays", input.PendingWindowInDays ?? 30, 7, 30);
-    const deletionAt = now + days * DAY;
-    return {
-      output: {
-        KeyId: arnOf(key),
-        DeletionDate: new Date(deletionAt),
-        KeyState: "PendingDeletion" as const,
-        PendingWindowInDays: days,
-      },
-      changes: [updateKey(key, { keyState: "PendingDeletion", deletionAt })],
-    };
-  },
-});
-
-export const cancelKeyDeletion = operation({
-  name: "CancelKeyDeletion",
-  input: KeyIdRequest,
-  output: structure({ KeyId: shapes.KeyIdType }),
-  errors: [...switching, "KMSInvalidStateException"],
-  key: keyId,
-  states: states.rescuing,
-  decide: (_request, _input, key) => ({
-    output: { KeyId: arnOf(key) },
-    changes: [updateKey(key, { keyState: "Disabled", deletionAt: null })],
   }),
 });

@@ -8,6 +8,7 @@ import {
   rotate,
   rotateTo,
   rotationAfter,
+  withReplicas,
 } from "../keys.ts";
 import { operation, type Request, states, updateKey } from "../operation.ts";
 import { integer, list, type Output, string, structure } from "../shape.ts";
@@ -52,14 +53,16 @@ export const enableKeyRotation = operation({
   errors: switching,
   key: keyId,
   states: states.rotating,
-  decide({ now }, input, key) {
+  async decide(request, input, key) {
+    const { now } = request;
     checkRotatable(key, ["AWS_KMS"]);
     checkRotationIsOwn(key);
     const rotationPeriod = input.RotationPeriodInDays ?? PERIOD;
     // Whoever asks again must not put the rotation off.
     if (rotationPeriod === key.rotationPeriod) return { output: {}, changes: [] };
     const nextRotationAt = rotationAfter(now, rotationPeriod, now);
-    return { output: {}, changes: [updateKey(key, { rotationPeriod, nextRotationAt })] };
+    const change = updateKey(key, { rotationPeriod, nextRotationAt });
+    return { output: {}, changes: await withReplicas(request, key, [change]) };
   },
 });
 
@@ -69,10 +72,11 @@ export const disableKeyRotation = operation({
   errors: switching,
   key: keyId,
   states: states.rotating,
-  decide(_request, _input, key) {
+  async decide(request, _input, key) {
     checkRotatable(key, ["AWS_KMS"]);
     checkRotationIsOwn(key);
-    return { output: {}, changes: [updateKey(key, { rotationPeriod: null, nextRotationAt: null })] };
+    const change = updateKey(key, { rotationPeriod: null, nextRotationAt: null });
+    return { output: {}, changes: await withReplicas(request, key, [change]) };
   },
 });
 

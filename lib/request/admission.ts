@@ -11,8 +11,10 @@ import { algorithmOf, type KeySpec } from "../algorithms.ts";
 import {
   aliasArn,
   type Home,
+  isService,
   type KeyReference,
   keyArn,
+  ownerOfAlias,
   parseKeyOnly,
   parseKeyReference,
   referenceNotFound,
@@ -41,6 +43,7 @@ export class Admission implements Request {
   readonly id: string;
   readonly principal: Principal;
   readonly region: string;
+  readonly regions: ReadonlySet<string>;
   readonly account: string;
   readonly now: number;
   readonly store: Store;
@@ -58,17 +61,21 @@ export class Admission implements Request {
   /** The keys that it was let at. */
   readonly admitted: KeyRow[] = [];
   notes: Record<string, string | number> | undefined;
+  /** Whose trail this is to be in, where it is not the caller's account alone. */
+  accounts: Set<string> | undefined;
+  readonly #makeServiceKey: MakeServiceKey;
   readonly #service: Service;
   readonly #actor: Actor;
   /** Of an operation that is about two. */
   #firstKeyId: string | undefined;
   readonly #home: Home;
 
-  constructor(service: Service, actor: Actor, id: string) {
+  constructor(service: Service, actor: Actor, id: string, makeServiceKey: MakeServiceKey) {
     const { principal, region } = actor;
     this.id = id;
     this.principal = principal;
     this.region = region;
+    this.regions = service.regions;
     this.account = principal.account === "" ? service.account : principal.account;
     this.now = service.clock();
     this.store = service.store;
@@ -81,6 +88,7 @@ export class Admission implements Request {
     this.secrets = service.secrets;
     this.#service = service;
     this.#actor = actor;
+    this.#makeServiceKey = makeServiceKey;
     this.#home = this;
   }
 
@@ -93,6 +101,11 @@ export class Admission implements Request {
         throw this.#denied(terms.action, nameOf(reference, this.region), reference.account);
       throw referenceNotFound(reference, this.region);
     });
+  }
+
+  admitRelated(key: KeyRow, terms: Terms): Soon<KeyRow> {
+    const { account, keyId } = key;
+    return this.#allow(key, terms, { type: "key", account, keyId });
   }
 
   findOwn(text: string): Soon<KeyRow> {
@@ -136,7 +149,7 @@ export class Admission implements Request {
       throw key === undefined ? referenceNotFound(reference, this.region) : grantNotFound(grantId);
     }
     const { arn, policy: keyPolicy } = readyFor(key);
-    this.#concerns(arn);
+    this.#involves(key, arn);
     const question = this.#question(action, arn, key.account);
     question.keyPolicy = keyPolicy;
     question.retiring = grant;
@@ -158,9 +171,11 @@ export class Admission implements Request {
     lockoutCheck({ principal, resource, account: key.account, keyPolicy, identityPolicies });
   }
 
-  authorise(action: string, resource: string): void {
+  authorise(action: string, resource: string, making?: KeyRow): void {
     if (resource !== "*") this.#concerns(resource);
-    this.#decide(this.#question(action, resource, this.account), resource);
+    const question = this.#question(action, resource, this.account);
+    question.key = making;
+    this.#decide(question, resource);
   }
 
   note(name: string, value: string | number): void {
@@ -169,8 +184,16 @@ export class Admission implements Request {
   }
 
   #read(text: string, aliases: boolean): KeyReference {
-    if (aliases) return parseKeyReference(text, this.#home);
-    return { type: "key", ...parseKeyOnly(text, this.#home) };
+    if (!aliases) return { type: "key", ...parseKeyOnly(text, this.#home) };
+    const reference = parseKeyReference(text, this.#home);
+    if (this.principal.type !== "Service" || reference.type === "key") return reference;
+    return { ...reference, account: this.#ownerOf(reference.name) ?? reference.account };
+  }
+
+  /** Whose key an alias names that is the calling service's own. */
+  #ownerOf(alias: string): string | undefined {
+    const { arn, account } = this.principal;
+    return ownerOfAlias(alias, arn, account);
   }
 
   #find(reference: KeyReference): Soon<KeyRow | undefined> {
@@ -179,14 +202,18 @@ export class Admission implements Request {
     if (reference.type === "key")
       return then(store.key(region, reference.keyId), (key) => (key?.account === account ? key : undefined));
     const alias = store.alias(region, account, reference.name);
-    return then(alias, (row) => row && store.key(region, row.keyId));
+    return then(alias, (row) => {
+      if (row !== undefined) return store.key(region, row.keyId);
+      if (this.principal.type !== "Service" || account !== this.#ownerOf(reference.name)) return undefined;
+      return this.#makeServiceKey(account, reference.name).then(() => this.#find(reference));
+    });
   }
 
   /** `reference` is what the caller called the key by, unless it was by a ciphertext. */
   #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): Soon<KeyRow> {
-    return then(this.store.grants(this.region, key.keyId), (grants) => {
+    return then(this.store.grants(key.region, key.keyId), (grants) => {
       const { arn, policy: keyPolicy } = readyFor(key);
-      this.#concerns(arn);
+      this.#involves(key, arn);
       let shown = arn;
       if (key.account !== this.account)
         shown = reference === undefined ? CIPHERTEXTS_KEY : nameOf(reference, this.region);
@@ -264,10 +291,23 @@ export class Admission implements Request {
     return accessDenied(request, { allowed: false, reason });
   }
 
+  /** Another account's key makes this an event of that account too; what a service owns, of the service alone. */
+  #involves({ account }: KeyRow, arn: string): void {
+    const owned = account !== this.account && isService(account);
+    if (owned && account !== this.principal.arn) return;
+    this.#concerns(arn);
+    if (account === this.account) return;
+    if (owned) this.accounts = new Set([account]);
+    else this.accounts = (this.accounts ?? new Set([this.account])).add(account);
+  }
+
   #concerns(arn: string): void {
     if (this.resources.length < RESOURCES && !this.resources.includes(arn)) this.resources.push(arn);
   }
 }
+
+/** Makes what an alias of a service's own is to name. Joins whoever is at it. */
+export type MakeServiceKey = (account: string, alias: string) => Promise<unknown>;
 
 let latest = { reason: "", sid: "", text: "" };
 

@@ -61,7 +61,8 @@ const sources: Readonly<Record<string, Source>> = {
   "aws:SecureTransport": ({ actor }) =>
     actor.secureTransport === undefined ? undefined : [String(actor.secureTransport)],
   "aws:UserAgent": ({ actor }) => one(actor.userAgent),
-  "aws:RequestedRegion": ({ actor }) => [actor.region],
+  // That of a replica is its own.
+  "aws:RequestedRegion": ({ actor, key }) => [key?.region ?? actor.region],
   "aws:TagKeys": ({ input }) => tagsOf(input)?.map(([name]) => name) ?? (input.TagKeys as Values),
   "kms:BypassPolicyLockoutSafetyCheck": assumed(bypassing, "false", member("BypassPolicyLockoutSafetyCheck")),
   "kms:CustomerMasterKeySpec": keySpec,

@@ -4,6 +4,7 @@ export class Flight {
   #closed = false;
   #landed: (() => void) | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
+  readonly #joint = new Map<string, Promise<unknown>>();
 
   /** Throws once the service is closed. */
   enter(): void {
@@ -20,6 +21,15 @@ export class Flight {
     const turn = this.#lastTurn.then(body);
     this.#lastTurn = turn.catch(() => {});
     return turn;
+  }
+
+  /** Runs the body once for all that ask for it by this name while it is under way. */
+  jointly<T>(name: string, body: () => Promise<T>): Promise<T> {
+    const known = this.#joint.get(name) as Promise<T> | undefined;
+    if (known !== undefined) return known;
+    const made = body().finally(() => this.#joint.delete(name));
+    this.#joint.set(name, made);
+    return made;
   }
 
   /** Lets nothing more in, and resolves when all that was under way has its answer. */

@@ -27,7 +27,10 @@ export const LISTS = {
   connectedKeyStores: customKeyStore.select("connection_state = 'CONNECTED' ORDER BY custom_key_store_id"),
   strayKeys: strayKey.select("true ORDER BY cluster_id, key_id"),
   keysDue: key.select("deletion_at <= ? ORDER BY deletion_at"),
-  keysToRotate: key.select("next_rotation_at <= ? ORDER BY next_rotation_at"),
+  // Replicas are rotated with their primary key.
+  keysToRotate: key.select(
+    "next_rotation_at <= ? AND ifnull(primary_region, region) = region ORDER BY next_rotation_at",
+  ),
   keysToExpire: key.select("valid_to <= ? ORDER BY valid_to"),
   backingKeys: backingKey.select("region = ? AND key_id = ? ORDER BY version"),
   listAliases: alias.select("region = ? AND account = ? AND name > ? ORDER BY name LIMIT ?"),

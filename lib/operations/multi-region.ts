@@ -1,0 +1,125 @@
+import { defaultKeyPolicy } from "../access.ts";
+import { keyArn } from "../arn.ts";
+import { AlreadyExistsException, keyNotFound, UnsupportedOperationException } from "../errors.ts";
+import { arnOf, checkTags, describe, isPrimary, materialFor, newKey } from "../keys.ts";
+import { operation, type Request, states, updateKey } from "../operation.ts";
+import { structure } from "../shape.ts";
+import * as shapes from "../shapes.ts";
+import type { KeyRow } from "../store.ts";
+
+const keyId = { member: "KeyId", aliases: false } as const;
+
+const failures = [
+  "DisabledException",
+  "InvalidArnException",
+  "KMSInvalidStateException",
+  "KMSInternalException",
+  "NotFoundException",
+  "UnsupportedOperationException",
+] as const;
+
+/** Nobody replicates keys of another account, nor moves its primaries, whatever their policies say. */
+function checkPrimary({ account }: Request, key: KeyRow): void {
+  if (key.account !== account) throw keyNotFound(arnOf(key));
+  if (!isPrimary(key))
+    throw new UnsupportedOperationException(`${arnOf(key)} is not a multi-Region primary key.`);
+}
+
+export const replicateKey = operation({
+  name: "ReplicateKey",
+  input: structure(
+    {
+      KeyId: shapes.KeyIdType,
+      ReplicaRegion: shapes.RegionType,
+      Policy: shapes.PolicyType,
+      BypassPolicyLockoutSafetyCheck: shapes.BooleanType,
+      Description: shapes.DescriptionType,
+      Tags: shapes.TagList,
+    },
+    ["KeyId", "ReplicaRegion"],
+  ),
+  output: structure({
+    ReplicaKeyMetadata: shapes.KeyMetadata,
+    ReplicaPolicy: shapes.PolicyType,
+    ReplicaTags: shapes.TagList,
+  }),
+  errors: [
+    ...failures,
+    "AlreadyExistsException",
+    "LimitExceededException",
+    "MalformedPolicyDocumentException",
+    "TagException",
+  ],
+  key: keyId,
+  states: states.replicating,
+  async decide(request, input, key) {
+    const { account, now, store } = request;
+    checkPrimary(request, key);
+    const { ReplicaRegion: region, Tags: tags = [], Policy: policy = defaultKeyPolicy(account) } = input;
+    if (!request.regions.has(region))
+      throw new UnsupportedOperationException(
+        `Region ${region} is not served here. Served: ${[...request.regions].join(", ")}.`,
+      );
+    const related = await store.relatedKeys(key.keyId);
+    if (related.some((each) => each.region === region))
+      throw new AlreadyExistsException(
+        "You can create only one replica of each primary key in each AWS Region.",
+      );
+    checkTags(tags);
+    // What is imported is imported in each Region.
+    const imported = key.origin === "EXTERNAL";
+    const row = newKey({
+      ...key,
+      region,
+      keyState: imported ? "PendingImport" : "Enabled",
+      description: input.Description ?? "",
+      policy,
+      createdAt: now,
+      tags: tags.map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
+      ...(imported && { materialId: null, expirationModel: null, validTo: null }),
+    });
+    if (input.Policy !== undefined)
+      request.checkPolicy(row, policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    request.authorise("kms:CreateKey", "*", row);
+    if (tags.length > 0) request.authorise("kms:TagResource", "*", row);
+    await request.quota.take(region, account);
+    const material = imported ? [] : await materialFor(request, key, region);
+    request.note("replicaArn", arnOf(row));
+    return {
+      output: {
+        ReplicaKeyMetadata: describe(row, [...related, row]),
+        ReplicaPolicy: policy,
+        ReplicaTags: row.tags.map((tag) => ({ ...tag })),
+      },
+      changes: [
+        // Whoever rotates or deletes it meanwhile has to do so with the new replica in mind.
+        updateKey(key, {}),
+        { insert: "key", row },
+        ...material.map((row) => ({ insert: "backingKey", row }) as const),
+      ],
+    };
+  },
+});
+
+export const updatePrimaryRegion = operation({
+  name: "UpdatePrimaryRegion",
+  input: structure({ KeyId: shapes.KeyIdType, PrimaryRegion: shapes.RegionType }, ["KeyId", "PrimaryRegion"]),
+  errors: failures,
+  key: keyId,
+  states: states.replicating,
+  async decide(request, { PrimaryRegion: primaryRegion }, key) {
+    checkPrimary(request, key);
+    if (primaryRegion === key.region)
+      throw new UnsupportedOperationException(`${arnOf(key)} is the primary key already.`);
+    const related = await request.store.relatedKeys(key.keyId);
+    const replica = related.find(({ region }) => region === primaryRegion);
+    if (replica === undefined) throw keyNotFound(keyArn(primaryRegion, key.account, key.keyId));
+    const { replicating } = states;
+    await request.admitRelated(replica, {
+      action: "kms:UpdatePrimaryRegion",
+      aliases: false,
+      states: replicating,
+    });
+    return { output: {}, changes: related.map((each) => updateKey(each, { primaryRegion })) };
+  },
+});
