@@ -1,3 +1,4 @@
+import { compileGlob, unitsOf } from "./glob.ts";
 import type { Circumstances } from "./question.ts";
 
 /** Whether a text is what a pattern describes. */
@@ -5,55 +6,13 @@ export type Matcher = (text: string) => boolean;
 /** As {@link Matcher}, where that may depend on the request. */
 export type Test = (text: string, about: Circumstances) => boolean;
 
-/** What stands in a pattern for any run of characters, and for any one; all else is a UTF-16 code unit. */
-export const RUN = -1;
-export const ANY = -2;
-
-/** The units of a text; `*` and `?` become {@link RUN} and {@link ANY} where they are wildcards. */
-export function unitsOf(text: string, wild: boolean, units: number[] = []): number[] {
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (wild && unit === 42) {
-      if (units.at(-1) !== RUN) units.push(RUN);
-    } else units.push(wild && unit === 63 ? ANY : unit);
-  }
-  return units;
-}
-
-/**
- * Compiles a pattern in which `*` stands for any run of characters and `?` for any one. The time to match grows
- * with the product of the two lengths and never faster, whatever the pattern.
- */
+/** Compiles a pattern in which `*` stands for any run of characters and `?` for any one. */
 export function compilePattern(pattern: string): Matcher {
   if (/^\*+$/.test(pattern)) return () => true;
   if (!/[*?]/.test(pattern)) return (text) => text === pattern;
   const prefix = pattern.slice(0, -1);
   if (pattern.endsWith("*") && !/[*?]/.test(prefix)) return (text) => text.startsWith(prefix);
-  const units = unitsOf(pattern, true);
-  const shortest = units.filter((unit) => unit !== RUN).length;
-  return (text) => text.length >= shortest && matches(units, text);
-}
-
-/** Only the last run is ever tried again: an earlier one that took more could match nothing that this cannot. */
-export function matches(pattern: ArrayLike<number>, text: string): boolean {
-  let p = 0;
-  let star = -1;
-  let resume = 0;
-  for (let t = 0; t < text.length; ) {
-    const unit = pattern[p];
-    if (unit === RUN) {
-      star = p++;
-      resume = t;
-    } else if (unit === ANY || unit === text.charCodeAt(t)) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++resume;
-    } else return false;
-  }
-  while (pattern[p] === RUN) p++;
-  return p === pattern.length;
+  return compileGlob(unitsOf(pattern, true));
 }
 
 /** For actions in lower case: their case does not matter, and callers lower it once for all patterns. */

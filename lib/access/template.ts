@@ -1,5 +1,5 @@
 import { type ConditionKey, conditionKey } from "./condition-keys.ts";
-import { matches, unitsOf } from "./pattern.ts";
+import { compileGlob, unitsOf } from "./glob.ts";
 import type { Circumstances } from "./question.ts";
 import { malformed, show } from "./reading.ts";
 
@@ -90,7 +90,7 @@ export function likeTemplate(template: Template, text: string, about: Circumstan
     if (part === undefined || (!written && units.length + part.length > 2 * text.length + 1)) return false;
     unitsOf(part, written, units);
   }
-  return matches(units, text);
+  return compileGlob(units)(text);
 }
 
 /** Splits at the colons that are written, not at those that a value brings along: no value can leave its part. */
