@@ -41,6 +41,13 @@ const deletion = `
   process.stdout.write(String(await kms.runDue()));
   await kms.close();`;
 
+const rotation = `
+  import { Kms } from ${library("index")};
+  const kms = await Kms.open({ directory: process.argv[1], clock: () => ${later + 90 * 86_400_000} });
+  await kms.runDue();
+  process.stdout.write("rotated");
+  await kms.close();`;
+
 /** Opens what a killed process left, in a process of its own, and tells all keys and whether they work. */
 const inspection = `
   import { Kms } from ${library("index")};
@@ -97,10 +104,10 @@ async function inspect(directory: string, ciphertext = "", opened?: string): Pro
   const file = join(directory, "keystead.db");
   const database = openDatabase(file, 0);
   const first = (query: string) => database.prepare(query).get();
-  expect(first("SELECT count(*) FROM backing_keys")).toEqual([left.keys.length]);
-  expect(first("SELECT count(*) FROM keys JOIN backing_keys USING (region, key_id, material_id)")).toEqual([
-    left.keys.length,
-  ]);
+  const current = "backing_keys WHERE state = 'CURRENT'";
+  expect(first(`SELECT count(*) FROM ${current}`)).toEqual([left.keys.length]);
+  const joined = `keys JOIN (SELECT * FROM ${current}) USING (region, key_id, material_id)`;
+  expect(first(`SELECT count(*) FROM ${joined}`)).toEqual([left.keys.length]);
   expect(first("PRAGMA integrity_check")).toEqual(["ok"]);
   expect(first("PRAGMA foreign_key_check")).toBeUndefined();
   database.close();
@@ -180,6 +187,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
     const [keyId, doomed] = [await make("kept"), await make("doomed")];
     await kms.createAlias({ AliasName: "alias/doomed", TargetKeyId: doomed });
     const { CiphertextBlob } = await kms.encrypt({ KeyId: keyId, Plaintext: Buffer.from("kept") });
+    await kms.enableKeyRotation({ KeyId: keyId, RotationPeriodInDays: 90 });
     await kms.scheduleKeyDeletion({ KeyId: doomed, PendingWindowInDays: 7 });
     const ciphertext = Buffer.from(CiphertextBlob).toString("base64");
     console.log(JSON.stringify({ kept: { keyId, ciphertext }, doomed }));
@@ -210,6 +218,22 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
       expect(left.aliases).toEqual(there ? ["alias/doomed"] : []);
       expect(left.keys).toHaveLength(there ? 2 : 1);
     });
+  });
+
+  test("of a rotation leaves the key with its old material or with both, and opens what it sealed", async () => {
+    const outcomes = new Set<number>();
+    await crashes(rotation, afterOpening, copy, async (directory, rotated) => {
+      await inspect(directory, kept.ciphertext, "kept");
+      const database = openDatabase(join(directory, "keystead.db"), 0);
+      const materials = database
+        .prepare("SELECT state FROM backing_keys WHERE key_id = ? ORDER BY version")
+        .all(kept.keyId);
+      database.close();
+      outcomes.add(materials.length);
+      if (rotated || materials.length > 1) expect(materials).toEqual([["NON_CURRENT"], ["CURRENT"]]);
+      else expect(materials).toEqual([["CURRENT"]]);
+    });
+    expect([...outcomes].sort()).toEqual([1, 2]);
   });
 
   test("of a login leaves the token whole, though SoftHSM empties it in between", async () => {

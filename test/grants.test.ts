@@ -207,6 +207,20 @@ describe("a grant", () => {
     await grant(KeyId);
   });
 
+  test("lets its grantee do what it allows, at once and until it is gone", async () => {
+    const { KeyId } = await newKey(kms);
+    const app = kms.as(SESSION);
+    const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: bytes("x") });
+    const denied = /^AccessDeniedException/;
+    expect(await refusal(app.decrypt({ CiphertextBlob }))).toMatch(denied);
+    const { GrantId, GrantToken } = await grant(KeyId);
+    await app.decrypt({ CiphertextBlob, GrantTokens: [GrantToken] });
+    await app.decrypt({ CiphertextBlob });
+    expect(await refusal(app.encrypt({ KeyId, Plaintext: bytes("x") }))).toMatch(denied);
+    await kms.revokeGrant({ KeyId, GrantId });
+    expect(await refusal(app.decrypt({ CiphertextBlob, GrantTokens: [GrantToken] }))).toMatch(denied);
+  });
+
   test("dies with its key", async () => {
     const { KeyId, Arn } = await newKey(kms);
     const { GrantToken } = await grant(KeyId, { RetiringPrincipal: ADMIN });
