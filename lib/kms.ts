@@ -13,6 +13,7 @@ import type {
 import { checkAccount } from "./config.ts";
 import { Envelope } from "./envelope.ts";
 import type { TokenInfo } from "./hsm.ts";
+import { Identity, type IdentityOptions } from "./identities.ts";
 import { type Deployment, openDeployment } from "./kms/deployment.ts";
 import { KmsHost } from "./kms/host.ts";
 import { type ResponseMetadata, WithMethods } from "./kms/methods.ts";
@@ -25,11 +26,16 @@ export type { KmsOptions } from "./kms/options.ts";
 
 export interface AsOptions {
   /**
-   * The caller's identity policies, as JSON. They count where a key policy delegates to the account, as the default
-   * one does, and for what no key policy speaks for. Left out, they are one that allows the latter alone: to make
-   * keys, to list them, to name aliases.
+   * The caller's identity policies, as JSON, in place of those that are kept here. They count where a key policy
+   * delegates to the account, as the default one does, and for what no key policy speaks for. Where none are given and
+   * no identity of its account is kept here, they are one that allows the latter alone: to make keys, to list them, to
+   * name aliases.
    */
   policies?: readonly string[];
+  /** Tags of the caller, for `aws:PrincipalTag/…`: besides those that are kept here, and before them. */
+  tags?: Readonly<Record<string, string>>;
+  /** The service that asks on the caller's behalf, for `kms:ViaService`: `SERVICE.REGION.amazonaws.com`. */
+  via?: string;
 }
 
 export interface ServiceOptions {
@@ -38,17 +44,6 @@ export interface ServiceOptions {
 }
 
 type Answered<T> = Promise<T & { $metadata: ResponseMetadata }>;
-
-/** What a key allows, only its policy says. */
-const BESIDE_KEYS = compilePolicy(
-  JSON.stringify({
-    Version: "2012-10-17",
-    Statement: { Effect: "Allow", Action: "kms:*", NotResource: "arn:aws:kms:*:*:key/*" },
-  }),
-  "identity",
-);
-
-const policiesOf = ({ type }: Principal) => (type === "Account" ? [] : [BESIDE_KEYS]);
 
 /** What all callers of a deployment serve together. */
 const servings = new WeakMap<Deployment, Serving>();
@@ -75,20 +70,25 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
     const deployment = await openDeployment(checkOptions(options));
-    const { account, region } = deployment.service;
-    const principal = { arn: rootArn(account), account, type: "Account" } as const;
-    return new Kms(deployment, { principal, identityPolicies: [], region });
+    const { account, region, store } = deployment.service;
+    const identity = new Identity(store, { arn: rootArn(account), account, type: "Account" });
+    return new Kms(deployment, { identity, region });
   }
 
   /** The same service for another caller: the ARN of an account's root, a user, a role or a role's session. */
-  as(arn: string, { policies }: AsOptions = {}): Kms {
+  as(arn: string, options: AsOptions = {}): Kms {
+    const { policies, tags, via } = options;
     const principal = typeof arn === "string" ? parsePrincipal(arn) : undefined;
     if (principal === undefined)
       throw new TypeError(
         `${JSON.stringify(arn)} is no principal; give an ARN such as "arn:aws:iam::${this.account}:role/app"`,
       );
-    const identityPolicies = policies?.map((policy) => compilePolicy(policy, "identity")) ?? [BESIDE_KEYS];
-    return new Kms(this.#deployment, { ...this.#requests.actor, principal, identityPolicies });
+    if (via !== undefined && !/^[a-z0-9-]+\.[a-z0-9-]+\.amazonaws\.com$/.test(via))
+      throw new TypeError(
+        `${JSON.stringify(via)} is no service; give SERVICE.REGION.amazonaws.com, such as "s3.${this.region}.amazonaws.com"`,
+      );
+    const compiled = policies?.map((policy) => compilePolicy(policy, "identity"));
+    return this.#for(principal, { policies: compiled, tags: tags && { ...tags } }, via);
   }
 
   /**
@@ -99,8 +99,12 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   service(name: string, { account = this.account }: ServiceOptions = {}): Kms {
     checkAccount(account, "account");
     const principal = { arn: servicePrincipal(name), account, type: "Service" } as const;
-    const via = `${name}.${this.region}.amazonaws.com`;
-    return new Kms(this.#deployment, { ...this.#requests.actor, principal, identityPolicies: [], via });
+    return this.#for(principal, {}, `${name}.${this.region}.amazonaws.com`);
+  }
+
+  #for(principal: Principal, options: IdentityOptions, via: string | undefined): Kms {
+    const identity = new Identity(this.#deployment.service.store, principal, options);
+    return new Kms(this.#deployment, { ...this.#requests.actor, identity, via });
   }
 
   /** The same service in another of its Regions, for the same caller. */
@@ -117,12 +121,12 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
 
   /** The ARN of the caller. */
   get principal(): string {
-    return this.#requests.actor.principal.arn;
+    return this.#requests.actor.identity.principal.arn;
   }
 
   /** The caller's account. */
   get account(): string {
-    return this.#requests.actor.principal.account || this.#deployment.service.account;
+    return this.#requests.actor.identity.principal.account || this.#deployment.service.account;
   }
 
   get region(): string {
@@ -193,7 +197,7 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
     let serving = servings.get(this.#deployment);
     if (serving === undefined) {
       const { service } = this.#deployment;
-      serving = new Serving(new KmsHost(service, policiesOf), service.hsm);
+      serving = new Serving(new KmsHost(service), service.hsm);
       servings.set(this.#deployment, serving);
     }
     return serving;

@@ -1,4 +1,4 @@
-import type { Principal } from "./access.ts";
+import type { Policy, Principal } from "./access.ts";
 import type { KeyUsage } from "./algorithms.ts";
 import type * as errors from "./errors.ts";
 import {
@@ -136,6 +136,16 @@ export interface Admission {
   readonly usage?: KeyUsage;
 }
 
+/** What else there is to know of a resource without a key policy. */
+export interface About {
+  /** The key that is to be made, where it is the input of no CreateKey that says so. */
+  readonly key?: KeyRow;
+  /** Whose the resource is, unless it is the caller's account's. */
+  readonly account?: string;
+  /** Of a role: who may assume it. */
+  readonly trust?: Policy;
+}
+
 /** One request as an operation sees it. All that it lets at is checked, and named in the request's audit event. */
 export interface Request {
   readonly id: string;
@@ -170,19 +180,16 @@ export interface Request {
   /** The grant on the key that a `KeyId` names, if it and the policies let the caller retire it; else throws. */
   admitRetirement(reference: string, grantId: string): Promise<GrantRow>;
   /**
-   * Throws when the policy is malformed or too long, or would lock the caller out of PutKeyPolicy, unless the
-   * check of that is bypassed.
+   * Rejects when the policy is malformed or too long, names users or roles that do not exist, or would lock the caller
+   * out of PutKeyPolicy, unless the check of that is bypassed.
    */
   checkPolicy(
     key: Pick<KeyRow, "region" | "account" | "keyId">,
     policy: string,
     bypassLockout: boolean,
-  ): void;
-  /**
-   * Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. `making` is the key
-   * that is to be made, where it is the input of no CreateKey that says so.
-   */
-  authorise(action: string, resource: string, making?: KeyRow): void;
+  ): Promise<void>;
+  /** Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. */
+  authorise(action: string, resource: string, about?: About): void;
   /** Adds a fact to the request's audit event. */
   note(name: string, value: string | number): void;
 }

@@ -1,8 +1,8 @@
-import type { Policy, Principal } from "./access.ts";
 import { type Audit, type AuditEvent, countedId } from "./audit.ts";
 import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
+import { Identity } from "./identities.ts";
 import type { KeyStores } from "./key-stores.ts";
 import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import { type Markers, readGrantToken } from "./marker.ts";
@@ -23,8 +23,7 @@ export interface Caller {
 
 /** Who makes requests, and where to. */
 export interface Actor {
-  readonly principal: Principal;
-  readonly identityPolicies: readonly Policy[];
+  readonly identity: Identity;
   /** The Region that answers: nothing of another is found there. */
   readonly region: string;
   /** How the requests came in, where that was by a network. */
@@ -194,9 +193,10 @@ export class Requests implements Caller {
 
   /** In the account that is to have it: a customer's, or the service's own. */
   readonly #makeServiceKey = (account: string, AliasName: string): Promise<unknown> => {
-    const { region, principal } = this.actor;
+    const { region, identity } = this.actor;
     return this.#service.flight.jointly(`${region} ${account} ${AliasName}`, () => {
-      const requests = new Requests(this.#service, { ...this.actor, principal: { ...principal, account } });
+      const owner = new Identity(this.#service.store, { ...identity.principal, account });
+      const requests = new Requests(this.#service, { ...this.actor, identity: owner });
       return requests.#change(making, accept(making, { AliasName }));
     });
   };
@@ -221,9 +221,9 @@ export class Requests implements Caller {
   }
 
   #event(operation: string, readOnly: boolean, request: Admission, { output, error }: Outcome): AuditEvent {
-    const { principal, region, sourceIp, userAgent } = this.actor;
+    const { identity, region, sourceIp, userAgent } = this.actor;
     return {
-      principal,
+      principal: identity.principal,
       time: request.now,
       operation,
       region,
@@ -260,6 +260,12 @@ function accept(operation: Operation, input: object): Accepted {
 /** The key that the operation is about; an operation that is about none may be about the account. */
 function admit(operation: Operation, request: Admission, input: Members) {
   request.input = input;
+  const identified = request.identify();
+  if (identified instanceof Promise) return identified.then(() => admitIdentified(operation, request, input));
+  return admitIdentified(operation, request, input);
+}
+
+function admitIdentified(operation: Operation, request: Admission, input: Members) {
   for (const token of (input.GrantTokens as readonly string[] | undefined) ?? [])
     readGrantToken(request.markers, request.region, token);
   const { key, action, resource, states = {}, usage, contexts } = operation;

@@ -15,6 +15,7 @@ const floors = [
   ["operations"],
   ["operation"],
   ["batch"],
+  ["identities"],
   ["keys", "marker"],
   ["key-stores"],
   ["secrets"],

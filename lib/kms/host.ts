@@ -1,18 +1,19 @@
-import { type Principal, parsePrincipal } from "../access.ts";
-import { type Actor, Requests, type Service } from "../request.ts";
+import { compilePolicy, type Principal, parsePrincipal } from "../access.ts";
+import { Identity, type Session } from "../identities.ts";
+import { Requests, type Service } from "../request.ts";
 import type { Credential, Host, Origin } from "../server.ts";
-import type { CredentialRow } from "../store.ts";
+import type { CredentialRow, Soon } from "../store.ts";
 
 /** A deployment as its servers see it: whose an access key is, and what he may ask where. */
 export class KmsHost implements Host {
   readonly #service: Service;
-  readonly #identityPolicies: (principal: Principal) => Actor["identityPolicies"];
   /** One for each row that the store hands out, for as long as it does: signing keys are kept by it. */
   readonly #usable = new WeakMap<CredentialRow, Credential>();
+  /** By the principals of these. */
+  readonly #identities = new WeakMap<Principal, Identity>();
 
-  constructor(service: Service, identityPolicies: (principal: Principal) => Actor["identityPolicies"]) {
+  constructor(service: Service) {
     this.#service = service;
-    this.#identityPolicies = identityPolicies;
   }
 
   get clock(): () => number {
@@ -23,21 +24,14 @@ export class KmsHost implements Host {
     return this.#service.regions.has(region);
   }
 
-  credential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined> {
+  credential(accessKeyId: string): Soon<Credential | undefined> {
     const row = this.#service.store.credential(accessKeyId);
     return row instanceof Promise ? row.then((found) => this.#credentialOf(found)) : this.#credentialOf(row);
   }
 
   caller(principal: Principal, region: string, { sourceIp, userAgent, secureTransport }: Origin): Requests {
-    const identityPolicies = this.#identityPolicies(principal);
-    return new Requests(this.#service, {
-      principal,
-      identityPolicies,
-      region,
-      sourceIp,
-      userAgent,
-      secureTransport,
-    });
+    const identity = this.#identities.get(principal) ?? new Identity(this.#service.store, principal);
+    return new Requests(this.#service, { identity, region, sourceIp, userAgent, secureTransport });
   }
 
   #credentialOf(row: CredentialRow | undefined): Credential | undefined {
@@ -53,7 +47,23 @@ export class KmsHost implements Host {
         ...(session?.token !== undefined && { session: { token: session.token, expiresAt: expiresAt ?? 0 } }),
       };
       this.#usable.set(row, credential);
+      this.#identities.set(
+        principal,
+        new Identity(this.#service.store, principal, { session: sessionOf(row) }),
+      );
     }
     return credential;
   }
+}
+
+/** What the role behind a session's credentials was assumed with. */
+function sessionOf({ session, createdAt }: CredentialRow): Session | undefined {
+  if (session?.role === undefined) return undefined;
+  const { role, policy, tags } = session;
+  return {
+    role,
+    policy: policy === undefined ? undefined : compilePolicy(policy, "identity"),
+    tags: tags === undefined ? undefined : JSON.parse(tags),
+    issuedAt: createdAt,
+  };
 }

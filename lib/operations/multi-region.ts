@@ -79,9 +79,9 @@ export const replicateKey = operation({
       ...(imported && { materialId: null, expirationModel: null, validTo: null }),
     });
     if (input.Policy !== undefined)
-      request.checkPolicy(row, policy, input.BypassPolicyLockoutSafetyCheck ?? false);
-    request.authorise("kms:CreateKey", "*", row);
-    if (tags.length > 0) request.authorise("kms:TagResource", "*", row);
+      await request.checkPolicy(row, policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    request.authorise("kms:CreateKey", "*", { key: row });
+    if (tags.length > 0) request.authorise("kms:TagResource", "*", { key: row });
     await request.quota.take(region, account);
     const material = imported ? [] : await materialFor(request, key, region);
     request.note("replicaArn", arnOf(row));

@@ -54,9 +54,9 @@ export const putKeyPolicy = operation({
   ],
   key: keyId,
   states: states.reading,
-  decide(request, input, key) {
+  async decide(request, input, key) {
     checkName(input.PolicyName);
-    request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    await request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
     return { output: {}, changes: [updateKey(key, { policy: input.Policy })] };
   },
 });

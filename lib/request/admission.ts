@@ -20,12 +20,25 @@ import {
   referenceNotFound,
 } from "../arn.ts";
 import { readHead } from "../ciphertext.ts";
-import { grantNotFound, InvalidCiphertextException, incorrectKey, invalidUsage } from "../errors.ts";
+import {
+  grantNotFound,
+  InvalidCiphertextException,
+  incorrectKey,
+  invalidUsage,
+  MalformedPolicyDocumentException,
+} from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
+import { missingPrincipal, type Standing } from "../identities.ts";
 import { held, type KeyStores } from "../key-stores.ts";
 import type { KeyQuota, KeyRing, KeyUses } from "../keys.ts";
 import type { Markers } from "../marker.ts";
-import { checkState, type Request, type SealedUnder, type Admission as Terms } from "../operation.ts";
+import {
+  type About,
+  checkState,
+  type Request,
+  type SealedUnder,
+  type Admission as Terms,
+} from "../operation.ts";
 import type { Actor, Service } from "../request.ts";
 import type { Secrets } from "../secrets.ts";
 import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
@@ -66,12 +79,15 @@ export class Admission implements Request {
   readonly #makeServiceKey: MakeServiceKey;
   readonly #service: Service;
   readonly #actor: Actor;
+  /** What the caller may by itself, once that is known. */
+  #standing: Standing | undefined;
   /** Of an operation that is about two. */
   #firstKeyId: string | undefined;
   readonly #home: Home;
 
   constructor(service: Service, actor: Actor, id: string, makeServiceKey: MakeServiceKey) {
-    const { principal, region } = actor;
+    const { region } = actor;
+    const { principal } = actor.identity;
     this.id = id;
     this.principal = principal;
     this.region = region;
@@ -90,6 +106,13 @@ export class Admission implements Request {
     this.#actor = actor;
     this.#makeServiceKey = makeServiceKey;
     this.#home = this;
+  }
+
+  /** Finds out what the caller may by itself: to be done before anything is decided. */
+  identify(): Soon<void> {
+    return then(this.#actor.identity.standing(), (standing) => {
+      this.#standing = standing;
+    });
   }
 
   admit(text: string, terms: Terms): Soon<KeyRow> {
@@ -158,23 +181,30 @@ export class Admission implements Request {
     return grant;
   }
 
-  checkPolicy(
+  async checkPolicy(
     key: Pick<KeyRow, "region" | "account" | "keyId">,
     policy: string,
     bypassLockout: boolean,
-  ): void {
+  ): Promise<void> {
     const keyPolicy = compilePolicy(policy);
+    if (await missingPrincipal(this.store, keyPolicy.principals))
+      throw new MalformedPolicyDocumentException(
+        "Policy contains a statement with one or more invalid principals.",
+      );
     if (bypassLockout) return;
-    const { principal } = this;
+    const { principal, policies: identityPolicies, layers } = this.#known;
     const resource = keyArn(key.region, key.account, key.keyId);
-    const { identityPolicies } = this.#actor;
-    lockoutCheck({ principal, resource, account: key.account, keyPolicy, identityPolicies });
+    lockoutCheck({ principal, resource, account: key.account, keyPolicy, identityPolicies, layers });
   }
 
-  authorise(action: string, resource: string, making?: KeyRow): void {
+  authorise(action: string, resource: string, { key, account = this.account, trust }: About = {}): void {
     if (resource !== "*") this.#concerns(resource);
-    const question = this.#question(action, resource, this.account);
-    question.key = making;
+    const question = this.#question(action, resource, account);
+    question.key = key;
+    question.keyPolicy = trust;
+    // What governs accounts is above them, as AWS's management account is.
+    if (action.startsWith("organizations:"))
+      question.layers = question.layers.filter(({ kind }) => kind !== "service control policy");
     this.#decide(question, resource);
   }
 
@@ -247,9 +277,15 @@ export class Admission implements Request {
   }
 
   #question(action: string, resource: string, account: string): Question {
-    const question = new Question(this.#actor, this.now, this.input ?? {}, action, resource, account);
+    const { now, input = {} } = this;
+    const question = new Question(this.#actor, this.#known, now, input, action, resource, account);
     question.firstKeyId = this.#firstKeyId;
     return question;
+  }
+
+  get #known(): Standing {
+    if (this.#standing === undefined) throw new Error("the caller is not identified yet");
+    return this.#standing;
   }
 
   /** One decision for all encryption contexts of a batch, unless it depends on them: then one for each. */

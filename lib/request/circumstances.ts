@@ -63,6 +63,8 @@ const sources: Readonly<Record<string, Source>> = {
   "aws:UserAgent": ({ actor }) => one(actor.userAgent),
   // That of a replica is its own.
   "aws:RequestedRegion": ({ actor, key }) => [key?.region ?? actor.region],
+  "aws:TokenIssueTime": ({ actor: { identity } }) =>
+    identity.session && [new Date(identity.session.issuedAt).toISOString()],
   "aws:TagKeys": ({ input }) => tagsOf(input)?.map(([name]) => name) ?? (input.TagKeys as Values),
   "kms:BypassPolicyLockoutSafetyCheck": assumed(bypassing, "false", member("BypassPolicyLockoutSafetyCheck")),
   "kms:CustomerMasterKeySpec": keySpec,
@@ -80,10 +82,8 @@ const sources: Readonly<Record<string, Source>> = {
   "kms:EncryptionContextKeys": ({ encryptionContext }) => encryptionContext && Object.keys(encryptionContext),
   "kms:ExpirationModel": member("ExpirationModel"),
   "kms:GrantConstraintType": ({ input }) => (input.Constraints ? Object.keys(input.Constraints) : undefined),
-  "kms:GrantIsForAWSResource": ({ actor, action }) =>
-    /Grant/.test(action)
-      ? [String(actor.via !== undefined || actor.principal.type === "Service")]
-      : undefined,
+  "kms:GrantIsForAWSResource": ({ actor, principal, action }) =>
+    /Grant/.test(action) ? [String(actor.via !== undefined || principal.type === "Service")] : undefined,
   "kms:GrantOperations": member("Operations"),
   "kms:GranteePrincipal": member("GranteePrincipal"),
   "kms:KeyAgreementAlgorithm": member("KeyAgreementAlgorithm"),
@@ -113,6 +113,7 @@ const sources: Readonly<Record<string, Source>> = {
   ),
   "kms:SigningAlgorithm": member("SigningAlgorithm"),
   "kms:ValidTo": member("ValidTo"),
+  "sts:RoleSessionName": member("RoleSessionName"),
   "kms:ViaService": ({ actor }) => one(actor.via),
   "kms:WrappingAlgorithm": member("WrappingAlgorithm"),
   "kms:WrappingKeySpec": member("WrappingKeySpec"),
@@ -131,8 +132,9 @@ const families: readonly [string, (facts: Question) => readonly (readonly [strin
   ];
 
 function tagsOf(input: Members): (readonly [string, string])[] | undefined {
-  const tags = input.Tags as readonly { TagKey: string; TagValue: string }[] | undefined;
-  return tags?.map(({ TagKey, TagValue }) => [TagKey, TagValue]);
+  const tags = input.Tags as readonly Readonly<Record<string, string>>[] | undefined;
+  // IAM and STS have other names for the same than KMS.
+  return tags?.map(({ TagKey, TagValue, Key, Value }) => [TagKey ?? Key ?? "", TagValue ?? Value ?? ""]);
 }
 
 function typeOf({ multiRegion, primaryRegion, region }: KeyRow): string | undefined {

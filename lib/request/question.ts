@@ -1,4 +1,5 @@
-import type { AccessRequest, Grant, GrantIndex, Policy, Principal } from "../access.ts";
+import type { AccessRequest, Grant, GrantIndex, Layer, Policy, Principal } from "../access.ts";
+import type { Standing } from "../identities.ts";
 import type { Actor } from "../request.ts";
 import type { KeyRow } from "../store.ts";
 import { circumstance } from "./circumstances.ts";
@@ -16,6 +17,7 @@ export class Question implements AccessRequest {
   readonly account: string;
   readonly principal: Principal;
   readonly identityPolicies: readonly Policy[];
+  layers: readonly Layer[];
   keyPolicy: Policy | undefined;
   grants: GrantIndex | undefined;
   retiring: Grant | undefined;
@@ -31,15 +33,24 @@ export class Question implements AccessRequest {
   contextual = false;
   #encryptionContext: Pairs | undefined;
 
-  constructor(actor: Actor, now: number, input: Members, action: string, resource: string, account: string) {
+  constructor(
+    actor: Actor,
+    standing: Standing,
+    now: number,
+    input: Members,
+    action: string,
+    resource: string,
+    account: string,
+  ) {
     this.actor = actor;
     this.now = now;
     this.input = input;
     this.action = action;
     this.resource = resource;
     this.account = account;
-    this.principal = actor.principal;
-    this.identityPolicies = actor.identityPolicies;
+    this.principal = standing.principal;
+    this.identityPolicies = standing.policies;
+    this.layers = standing.layers;
     this.#encryptionContext = input[contextMember(action)] as Pairs | undefined;
   }
 

@@ -136,7 +136,7 @@ export interface StrayKeyRow {
   readonly revision: number;
 }
 
-/** A user or role whose identity is kept here. */
+/** A user or role whose identity is kept here, or an account of which any is: its policies are service control ones. */
 export interface PrincipalRow {
   readonly arn: string;
   readonly account: string;
@@ -259,7 +259,7 @@ export interface Store {
   ): Soon<AliasRow[]>;
   /** All of a key: the same list until one of them changes. */
   grants(region: string, keyId: string): Soon<readonly GrantRow[]>;
-  /** A user or role. */
+  /** A user, a role, or an account by the ARN of its root; whom there is not is remembered too. */
   principal(arn: string): Soon<PrincipalRow | undefined>;
   credential(accessKeyId: string): Soon<CredentialRow | undefined>;
   /** Those of a key, in the order of grant ids, beginning behind `after`. */
@@ -280,7 +280,13 @@ export interface Store {
     page: { after?: string; limit: number },
   ): Soon<CustomKeyStoreRow[]>;
   listPrincipals(account: string, page: { after?: string; limit: number }): Soon<PrincipalRow[]>;
+  /** The users and roles of this name, whatever their path. */
+  principalsNamed(account: string, name: string): Soon<PrincipalRow[]>;
   listCredentials(account: string, page: { after?: string; limit: number }): Soon<CredentialRow[]>;
+  /** Those of a user, or those of a role and of its sessions. */
+  credentialsOf(account: string, arn: string): Soon<CredentialRow[]>;
+  /** The longest expired first. */
+  credentialsExpired(now: number, limit: number): Soon<CredentialRow[]>;
   /** The primary and all replicas of a multi-Region key, in the order of Regions. */
   relatedKeys(keyId: string): Soon<KeyRow[]>;
   keysOfCustomKeyStore(region: string, customKeyStoreId: string, limit: number): Soon<KeyRow[]>;

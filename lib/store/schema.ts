@@ -48,6 +48,11 @@ export const LISTS = {
     "region = ? AND account = ? AND custom_key_store_id > ? ORDER BY custom_key_store_id LIMIT ?",
   ),
   listPrincipals: principal.select("account = ? AND arn > ? ORDER BY arn LIMIT ?"),
+  principalsNamed: principal.select("account = ? AND substr(arn, -length(?)) = ? ORDER BY arn"),
+  credentialsOf: credential.select(
+    "account = ? AND (principal = ? OR session ->> 'role' = ?) ORDER BY access_key_id",
+  ),
+  credentialsExpired: credential.select("expires_at <= ? ORDER BY expires_at LIMIT ?"),
   listCredentials: credential.select("account = ? AND access_key_id > ? ORDER BY access_key_id LIMIT ?"),
 } as const;
 

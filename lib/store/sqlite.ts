@@ -47,7 +47,8 @@ export class SqliteStore implements Store {
   readonly #timeout: number;
   readonly #cachedRows: number;
   readonly #regions = new Map<string, Cached>();
-  #principals: Cache<PrincipalRow>;
+  /** Also whom there is not, which is asked of most callers: null. */
+  #principals: Cache<PrincipalRow | null>;
   #credentials: Cache<CredentialRow>;
   #checked = false;
   #dataVersion = -1;
@@ -121,9 +122,8 @@ export class SqliteStore implements Store {
   principal(arn: string): PrincipalRow | undefined {
     this.#check();
     const cached = this.#principals.get(arn);
-    if (cached) return cached;
-    const row = this.row("principal", arn);
-    return row && this.#principals.set(arn, row);
+    if (cached !== undefined) return cached ?? undefined;
+    return this.#principals.set(arn, this.row("principal", arn) ?? null) ?? undefined;
   }
 
   credential(accessKeyId: string): CredentialRow | undefined {
@@ -198,6 +198,18 @@ export class SqliteStore implements Store {
 
   listPrincipals(account: string, page: { after?: string; limit: number }): PrincipalRow[] {
     return this.#list("principal", LISTS.listPrincipals, account, page.after ?? "", page.limit);
+  }
+
+  principalsNamed(account: string, name: string): PrincipalRow[] {
+    return this.#list("principal", LISTS.principalsNamed, account, `/${name}`, `/${name}`);
+  }
+
+  credentialsOf(account: string, arn: string): CredentialRow[] {
+    return this.#list("credential", LISTS.credentialsOf, account, arn, arn);
+  }
+
+  credentialsExpired(now: number, limit: number): CredentialRow[] {
+    return this.#list("credential", LISTS.credentialsExpired, now, limit);
   }
 
   listCredentials(account: string, page: { after?: string; limit: number }): CredentialRow[] {
@@ -278,6 +290,7 @@ export class SqliteStore implements Store {
   #forget(change: Change): void {
     if ("insert" in change) {
       if (change.insert === "grant") this.#cached(change.row.region).grants.delete(change.row.keyId);
+      if (change.insert === "principal") this.#principals.delete(change.row.arn);
       return;
     }
     if ("put" in change) return;

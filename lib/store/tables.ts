@@ -192,4 +192,5 @@ CREATE INDEX grants_by_grantee ON grants (region, key_id, grantee_principal, gra
 CREATE INDEX custom_key_stores_by_account ON custom_key_stores (region, account, custom_key_store_id);
 CREATE INDEX principals_by_account ON principals (account, arn);
 CREATE INDEX credentials_by_account ON credentials (account, access_key_id);
+CREATE INDEX credentials_by_expiry ON credentials (expires_at) WHERE expires_at IS NOT NULL;
 `;
