@@ -1,14 +1,17 @@
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
 import { KeyQuota } from "../lib/keys.ts";
 import type { Operation } from "../lib/operation.ts";
 import { extensions, operations } from "../lib/operations.ts";
+import { openDatabase } from "../lib/store/binding.ts";
 import { ACCOUNT, type Clock, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
 
 let kms: Kms;
 let clock: Clock;
+let directory: string;
 beforeAll(async () => {
-  ({ kms, clock } = await openTestDeployment());
+  ({ kms, clock, directory } = await openTestDeployment());
 });
 
 const MISSING = "00000000-1111-4222-8333-444444444444";
@@ -46,7 +49,10 @@ describe("CreateKey", () => {
   });
 
   test.each([
-    [{ KeySpec: "RSA_2048" }, /^UnsupportedOperationException: KeySpec RSA_2048 is not offered/],
+    [
+      { KeySpec: "RSA_2048" },
+      /^ValidationException: You must specify a KeyUsage value for all KMS keys except/,
+    ],
     [{ KeySpec: "SM2" }, /^UnsupportedOperationException/],
     [{ KeyUsage: "SIGN_VERIFY" }, /^ValidationException: KeyUsage SIGN_VERIFY is not compatible/],
     [
@@ -174,7 +180,17 @@ describe("states", () => {
   const X1 = (arn: string) => `DisabledException: ${arn} is disabled.`;
   const X3 = (arn: string) => `KMSInvalidStateException: ${arn} is pending deletion.`;
   const X4 = (arn: string) => `KMSInvalidStateException: ${arn} is not pending deletion.`;
+  const X5 = (arn: string) => `KMSInvalidStateException: ${arn} is pending import.`;
+  const X6 = (arn: string) =>
+    `UnsupportedOperationException: ${arn} origin is EXTERNAL which is not valid for this operation.`;
   const ok: (arn: string) => string = () => "ok";
+  /** What a symmetric key is not for, once its state allows it. */
+  const notFor = (operation: string) => (arn: string) =>
+    `InvalidKeyUsageException: ${arn} key usage is ENCRYPT_DECRYPT which is not valid for ${operation}.`;
+  const mac = { Message: plaintext, MacAlgorithm: "HMAC_SHA_256" } as const;
+  const signing = { Message: plaintext, SigningAlgorithm: "ECDSA_SHA_256" } as const;
+  const agreeing = { PublicKey: plaintext, KeyAgreementAlgorithm: "ECDH" } as const;
+  const pair = { KeyPairSpec: "ECC_NIST_P256" } as const;
   let GrantId: string | undefined;
   const granted = (KeyId: string) =>
     kms.createGrant({
@@ -201,6 +217,33 @@ describe("states", () => {
       "GenerateDataKeyWithoutPlaintext",
       (KeyId) => kms.generateDataKeyWithoutPlaintext({ KeyId, NumberOfBytes: 5 }),
       ok,
+      X1,
+      X3,
+    ],
+    ["GenerateDataKeyPair", (KeyId) => kms.generateDataKeyPair({ KeyId, ...pair }), ok, X1, X3],
+    [
+      "GenerateDataKeyPairWithoutPlaintext",
+      (KeyId) => kms.generateDataKeyPairWithoutPlaintext({ KeyId, ...pair }),
+      ok,
+      X1,
+      X3,
+    ],
+    ["Sign", (KeyId) => kms.sign({ KeyId, ...signing }), notFor("Sign"), X1, X3],
+    ["Verify", (KeyId) => kms.verify({ KeyId, ...signing, Signature: plaintext }), notFor("Verify"), X1, X3],
+    ["GenerateMac", (KeyId) => kms.generateMac({ KeyId, ...mac }), notFor("GenerateMac"), X1, X3],
+    ["VerifyMac", (KeyId) => kms.verifyMac({ KeyId, ...mac, Mac: plaintext }), notFor("VerifyMac"), X1, X3],
+    [
+      "DeriveSharedSecret",
+      (KeyId) => kms.deriveSharedSecret({ KeyId, ...agreeing }),
+      notFor("DeriveSharedSecret"),
+      X1,
+      X3,
+    ],
+    [
+      "GetPublicKey",
+      (KeyId) => kms.getPublicKey({ KeyId }),
+      (arn) =>
+        `UnsupportedOperationException: ${arn} key spec is SYMMETRIC_DEFAULT, which has no public key.`,
       X1,
       X3,
     ],
@@ -280,11 +323,35 @@ describe("states", () => {
     ["Enabled", async () => {}],
     ["Disabled", (KeyId) => kms.disableKey({ KeyId })],
     ["PendingDeletion", (KeyId) => kms.scheduleKeyDeletion({ KeyId })],
+    ["PendingImport", async (KeyId) => awaitImport(KeyId)],
   ];
 
-  const cases = table.flatMap(([name, run, ...outcomes]) =>
-    setUps.map(([state, setUp], i) => ({ name, run, state, setUp, outcome: outcomes[i] as typeof ok })),
-  );
+  /** As a key is whose imported material was deleted. */
+  function awaitImport(KeyId: string): void {
+    const database = openDatabase(join(directory, "keystead.db"), 5000);
+    database.exec(`UPDATE keys SET origin = 'EXTERNAL', key_state = 'PendingImport' WHERE key_id = '${KeyId}';
+      UPDATE meta SET value = value + 1 WHERE name = 'generation'`);
+    database.close();
+  }
+
+  /** What the last column of the table says, where it does not follow from the others. */
+  const importing: Readonly<Record<string, typeof ok>> = {
+    EnableKey: X5,
+    DisableKey: X5,
+    EnableKeyRotation: X6,
+    DisableKeyRotation: X6,
+  };
+
+  const cases = table.flatMap(([name, run, enabled, off, doomed]) => {
+    const outcomes = [enabled, off, doomed, importing[name] ?? (off === X1 ? X5 : off)];
+    return setUps.map(([state, setUp], i) => ({
+      name,
+      run,
+      state,
+      setUp,
+      outcome: outcomes[i] as typeof ok,
+    }));
+  });
 
   test("has a row for each operation that is about a key", () => {
     // Those take multi-Region keys only: test/multi-region.test.ts.
