@@ -19,6 +19,8 @@ export interface Algorithm {
   /** What a backing key is to the HSM. The AES-256-GCM keys are derived from theirs (docs/ciphertext.md). */
   readonly material: Material;
   readonly usages: readonly KeyUsage[];
+  /** Whether its material may come from outside. */
+  readonly importable: boolean;
   /** Present where CreateKey may leave the usage out. */
   readonly defaultUsage?: KeyUsage;
   readonly encryptionAlgorithms: readonly EncryptionAlgorithm[];
@@ -30,6 +32,7 @@ export interface Algorithm {
 }
 
 const none = {
+  importable: true,
   encryptionAlgorithms: [],
   signingAlgorithms: [],
   macAlgorithms: [],
@@ -72,7 +75,9 @@ function agreeing(keySpec: KeySpec, curve: Curve, signing: SigningAlgorithm): Al
 }
 
 function signing(keySpec: KeySpec, material: Material, names: readonly SigningAlgorithm[]): Algorithm {
-  return { ...none, keySpec, material, usages: ["SIGN_VERIFY"], signingAlgorithms: names };
+  // Keys that grow from a seed have none but the HSM's.
+  const importable = material.type === "ec";
+  return { ...none, importable, keySpec, material, usages: ["SIGN_VERIFY"], signingAlgorithms: names };
 }
 
 function hmac(bits: 224 | 256 | 384 | 512): Algorithm {

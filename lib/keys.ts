@@ -2,6 +2,8 @@
 
 export { checkLength, type Encryption, encryptionUnder, open, seal } from "./keys/encryption.ts";
 export { grantable, grantIdOf } from "./keys/grants.ts";
+export { makeImportToken, type WrappingAlgorithm, wrappings } from "./keys/import-token.ts";
+export { importMaterial, removeMaterial } from "./keys/imports.ts";
 export { KeyMaterial } from "./keys/material.ts";
 export { arnOf, describe, isPrimary, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
 export { destruction, materialFor, withReplicas } from "./keys/multi-region.ts";

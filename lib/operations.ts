@@ -8,6 +8,7 @@ import * as dataKeys from "./operations/data-keys.ts";
 import * as deletion from "./operations/deletion.ts";
 import * as encryption from "./operations/encryption.ts";
 import * as grants from "./operations/grants.ts";
+import * as imports from "./operations/import.ts";
 import * as keyPairs from "./operations/key-pairs.ts";
 import * as keys from "./operations/keys.ts";
 import * as macs from "./operations/macs.ts";
@@ -37,6 +38,7 @@ export const operations = byName({
   ...dataKeys,
   ...dataKeyPairs,
   ...keyPairs,
+  ...imports,
   ...signing,
   ...macs,
   ...random,

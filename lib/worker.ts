@@ -4,6 +4,7 @@ import { failureOf } from "./failure.ts";
 import type { Service } from "./request.ts";
 import type { Change, KeyRow, Soon, Store } from "./store.ts";
 import { deletion } from "./worker/deletion.ts";
+import { expiry } from "./worker/expiry.ts";
 import { rotation } from "./worker/rotation.ts";
 
 /** Calls `run` every `milliseconds` until the returned function is called. */
@@ -38,7 +39,7 @@ export interface Deed {
   readonly details: Readonly<Record<string, string>>;
 }
 
-const DUTIES: readonly Duty[] = [deletion, rotation];
+const DUTIES: readonly Duty[] = [deletion, expiry, rotation];
 
 /** The service itself, as the trail names it. */
 const ITSELF = { arn: "kms.amazonaws.com", account: "", type: "Service" } as const;

@@ -50,6 +50,9 @@ export function describe(key: KeyRow, related: readonly KeyRow[] = [key]): KeyMe
   if (key.xksKeyId !== null) metadata.XksKeyConfiguration = { Id: key.xksKeyId };
   if (isHeld(key) && key.heldBy.settings.CloudHsmClusterId !== undefined)
     metadata.CloudHsmClusterId = key.heldBy.settings.CloudHsmClusterId;
+  if (key.expirationModel !== null)
+    metadata.ExpirationModel = key.expirationModel as KeyMetadata["ExpirationModel"];
+  if (key.validTo !== null) metadata.ValidTo = new Date(key.validTo);
   if (key.deletionAt !== null) metadata.DeletionDate = new Date(key.deletionAt);
   if (key.keyUsage === "ENCRYPT_DECRYPT") metadata.EncryptionAlgorithms = [...algorithm.encryptionAlgorithms];
   if (key.keyUsage === "SIGN_VERIFY") metadata.SigningAlgorithms = [...algorithm.signingAlgorithms];

@@ -5,6 +5,7 @@ import { type Belonging, bindingContext, writeHead } from "../ciphertext.ts";
 import type { Hsm } from "../hsm.ts";
 import { isHeld, type KeyStores } from "../key-stores.ts";
 import type { BackingKeyRow, Change, CustomKeyStoreRow, KeyRow, New, Soon, Store } from "../store.ts";
+import { ExternalMaterial } from "./external.ts";
 import { KeyMaterial } from "./material.ts";
 
 /** How many backing keys of a Region are remembered; each takes a few hundred bytes here and none in the token. */
@@ -50,7 +51,7 @@ export class KeyRing {
     key: Omit<Belonging, "materialId">,
     createdAt: number,
   ): Promise<{ material: New<BackingKeyRow>; changes: readonly Change[] }> {
-    // An external key is not ours to make: what is ours goes around it.
+    // An external key is not ours to make: what is made is what goes within.
     if (store.type === "EXTERNAL_KEY_STORE")
       return { material: await this.create(key, createdAt), changes: [] };
     const { region, keyId, version } = key;
@@ -61,7 +62,11 @@ export class KeyRing {
 
   /** The key's material with this id, undefined when it has none such. Does not touch the token. */
   find(key: KeyRow, materialId: string): Soon<KeyMaterial | undefined> {
-    if (key.customKeyStoreId !== null) return this.#elsewhere(key, materialId);
+    return key.customKeyStoreId === null ? this.#wrapped(key, materialId) : this.#elsewhere(key, materialId);
+  }
+
+  /** What the domain key of the Region wraps. */
+  #wrapped(key: KeyRow, materialId: string): Soon<KeyMaterial | undefined> {
     const named = this.#named.get(key.region)?.get(materialId);
     // A ciphertext may name one key and the material of another.
     if (named?.keyId === key.keyId) return named.material;
@@ -83,8 +88,8 @@ export class KeyRing {
   }
 
   /**
-   * Destroys what this process's sessions hold of keys that the store has no more, whichever process deleted
-   * them.
+   * Destroys what this process's sessions hold of material that the store has no more, whichever process deleted
+   * it.
    */
   async forgetDeleted(): Promise<void> {
     let seen = 0;
@@ -92,17 +97,23 @@ export class KeyRing {
       for (const [materialId, { keyId, material }] of named) {
         // There may be many: others get their turns in between.
         if (++seen % 1000 === 0) await turn();
-        if ((await this.#store.key(region, keyId)) !== undefined) continue;
+        const row = await this.#store.backingKey(region, keyId, materialId);
+        // What a custom key store holds, and imported material that is gone, have no blob.
+        if (row !== undefined && (row.blob !== null || material.hsm !== this.#hsm)) continue;
         material.hsm.forget(material.native);
         named.delete(materialId);
       }
     }
   }
 
-  /** The material of a key that is in the token of a custom key store. */
+  /** The material of a key that is in a custom key store. */
   async #elsewhere(key: KeyRow, materialId: string): Promise<KeyMaterial | undefined> {
     if (materialId !== key.materialId) return undefined;
     if (!isHeld(key)) throw new Error(`key ${key.keyId} was not admitted with its custom key store`);
+    if (key.xksKeyId !== null) {
+      const inner = await this.#wrapped(key, materialId);
+      return inner && new ExternalMaterial(inner, key, materialId, this.#keyStores.proxies);
+    }
     const { region, keyId } = key;
     const hsm = await this.#keyStores.clusters.hsm(key.heldBy);
     const named = this.#named.get(region)?.get(materialId);

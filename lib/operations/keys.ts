@@ -51,8 +51,11 @@ export const createKey = operation({
       );
     const algorithm = algorithmOf(input.KeySpec ?? input.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT");
     const store = await storeFor(request, input, algorithm.keySpec);
-    if (store === undefined && input.Origin && input.Origin !== "AWS_KMS")
-      throw new UnsupportedOperationException(`Origin ${input.Origin} is not offered here.`);
+    const external = input.Origin === "EXTERNAL";
+    if (external && !algorithm.importable)
+      throw new UnsupportedOperationException(
+        `KeySpec ${algorithm.keySpec} is not supported with Origin EXTERNAL.`,
+      );
     const multiRegion = input.MultiRegion ?? false;
     if (multiRegion && store !== undefined)
       throw new UnsupportedOperationException("Keys in custom key stores cannot be multi-Region keys.");
@@ -60,15 +63,16 @@ export const createKey = operation({
     checkTags(input.Tags ?? []);
     const key = { region, account, keyId: newKeyId(multiRegion), keySpec: algorithm.keySpec };
     if (input.Policy !== undefined)
-      request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+      await request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
     if (input.Tags?.length) request.authorise("kms:TagResource", "*");
     await request.quota.take(region, account);
 
     const belonging = { ...key, version: 1 };
-    const { material, changes } =
-      store === undefined
-        ? { material: await request.keys.create(belonging, now), changes: [] }
-        : await request.keys.createIn(store, belonging, now);
+    const made =
+      store !== undefined
+        ? await request.keys.createIn(store, belonging, now)
+        : { material: external ? undefined : await request.keys.create(belonging, now), changes: [] };
+    const { material } = made;
     const row = newKey({
       ...key,
       keyUsage,
@@ -76,18 +80,22 @@ export const createKey = operation({
       customKeyStoreId: store?.customKeyStoreId ?? null,
       xksKeyId: input.XksKeyId ?? null,
       keyManager: "CUSTOMER",
-      keyState: "Enabled",
+      keyState: external ? "PendingImport" : "Enabled",
       description: input.Description ?? "",
       policy: input.Policy ?? defaultKeyPolicy(account),
       createdAt: now,
       multiRegion,
       primaryRegion: multiRegion ? region : null,
       tags: (input.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
-      materialId: material.materialId,
+      materialId: material?.materialId ?? null,
     });
     return {
       output: { KeyMetadata: describe(store === undefined ? row : held(row, store)) },
-      changes: [{ insert: "key", row }, { insert: "backingKey", row: material }, ...changes],
+      changes: [
+        { insert: "key", row },
+        ...(material ? [{ insert: "backingKey", row: material } as const] : []),
+        ...made.changes,
+      ],
     };
   },
 });
