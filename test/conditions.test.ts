@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
-import { ACCOUNT, bytes, newKey, openTestDeployment, REGION, refusal } from "./deployment.ts";
+import { ACCOUNT, bytes, newKey, openTestDeployment, REGION } from "./deployment.ts";
 
 const { kms, events, clock } = await openTestDeployment();
 const APP = `arn:aws:iam::${ACCOUNT}:role/app`;

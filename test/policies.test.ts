@@ -194,6 +194,9 @@ describe("every operation", () => {
     UpdateCustomKeyStore: { CustomKeyStoreId: "cks-1" },
     ConnectCustomKeyStore: { CustomKeyStoreId: "cks-1" },
     DisconnectCustomKeyStore: { CustomKeyStoreId: "cks-1" },
+    GetParametersForImport: { KeyId, WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048" },
+    ImportKeyMaterial: { KeyId, ImportToken: Plaintext, EncryptedKeyMaterial: Plaintext },
+    DeleteImportedKeyMaterial: { KeyId },
     DeleteCustomKeyStore: { CustomKeyStoreId: "cks-1" },
   });
 
