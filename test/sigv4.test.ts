@@ -1,5 +1,4 @@
 import { createHash, createHmac } from "node:crypto";
-import { SignatureV4 } from "@smithy/signature-v4";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Principal, parsePrincipal } from "../lib/access.ts";
@@ -9,6 +8,7 @@ import { fieldsOf, type HttpRequest } from "../lib/server/message.ts";
 import { isSignedBy } from "../lib/server/signature.ts";
 import { type Credential, Verifier } from "../lib/server/sigv4.ts";
 import { signingKey } from "../lib/sigv4.ts";
+import { newSigner, type Signature } from "./signer.ts";
 import suite from "./vectors/sigv4.json" with { type: "json" };
 
 const NOW = Date.UTC(2026, 0, 15, 12);
@@ -78,21 +78,6 @@ function verifier(now = NOW, expiresAt = NOW + 60_000): Verifier {
   });
 }
 
-/** Node's Sha256 in the form that the signer takes. */
-class Sha256 {
-  readonly #hash;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", secret as Uint8Array);
-  }
-  update(data: Uint8Array): void {
-    this.#hash.update(data);
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-  reset(): void {}
-}
-
 type Message = {
   method: string;
   protocol: string;
@@ -118,8 +103,8 @@ const unsigned = (changes: Partial<Message> = {}): Message => ({
   ...changes,
 });
 
-const signer = (service = "kms", region = REGION, who: typeof credentials = credentials) =>
-  new SignatureV4({ service, region, credentials: who, sha256: Sha256 as never });
+const signer = (service = "kms", region = REGION, who: Signature = credentials) =>
+  newSigner(service, region, who);
 
 function received({ method, path, headers, query, body = "" }: Message): HttpRequest {
   const pairs = Object.entries(query).flatMap(([name, values]) =>
@@ -399,14 +384,14 @@ describe("session tokens", () => {
     const by = signer("kms", REGION, session);
     expect(await outcome(await signed({}, by))).toBe(session.accessKeyId);
     expect(await outcome(await presigned({}, by))).toBe(session.accessKeyId);
-    const other = signer("kms", REGION, { ...session, sessionToken: "another" } as typeof session);
+    const other = signer("kms", REGION, { ...session, sessionToken: "another" });
     expect(await outcome(await signed({}, other))).toMatch(/^UnrecognizedClientException: /);
     const none = signer("kms", REGION, { ...credentials, accessKeyId: session.accessKeyId });
     expect(await outcome(await signed({}, none))).toMatch(/^UnrecognizedClientException: /);
   });
 
   test("are refused with a key that has none", async () => {
-    const by = signer("kms", REGION, { ...credentials, sessionToken: "a" } as typeof credentials);
+    const by = signer("kms", REGION, { ...credentials, sessionToken: "a" });
     expect(await outcome(await signed({}, by))).toMatch(/^UnrecognizedClientException: /);
   });
 

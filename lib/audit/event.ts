@@ -44,15 +44,16 @@ export interface AuditEvent {
  * GrantToken(s), Recipient, SharedSecret, private keys, passwords and proxy credentials.
  */
 const SHOWN = new Set(
-  `AliasName BypassPolicyLockoutSafetyCheck CloudHsmClusterId Constraints CustomKeyStoreId CustomKeyStoreName
-  CustomKeyStoreType CustomerMasterKeySpec DeletionDate Description DestinationEncryptionAlgorithm
-  DestinationEncryptionContext DestinationKeyId DryRun DryRunModifiers EncryptionAlgorithm EncryptionContext
-  ExpirationModel GrantId GranteePrincipal ImportType IncludeKeyMaterial KeyAgreementAlgorithm KeyId
-  KeyMaterialDescription KeyMaterialId KeyMetadata KeyPairSpec KeySpec KeyState KeyUsage Limit MacAlgorithm
-  Marker MessageType MultiRegion Name NewCustomKeyStoreName NumberOfBytes Operations Origin
-  PendingWindowInDays Policy PolicyName PrimaryRegion ReplicaRegion RetiringPrincipal RotationPeriodInDays
-  SigningAlgorithm SourceEncryptionAlgorithm SourceEncryptionContext SourceKeyId TagKeys Tags TargetKeyId
-  ValidTo WrappingAlgorithm WrappingKeySpec XksKeyId`.split(/\s+/),
+  `AccessKeyId AliasName BypassPolicyLockoutSafetyCheck CloudHsmClusterId Constraints CustomKeyStoreId
+  CustomKeyStoreName CustomKeyStoreType CustomerMasterKeySpec DeletionDate Description
+  DestinationEncryptionAlgorithm DestinationEncryptionContext DestinationKeyId DryRun DryRunModifiers
+  EncryptionAlgorithm EncryptionContext ExpirationModel GrantId GranteePrincipal ImportType
+  IncludeKeyMaterial KeyAgreementAlgorithm KeyId KeyMaterialDescription KeyMaterialId KeyMetadata
+  KeyPairSpec KeySpec KeyState KeyUsage Limit MacAlgorithm Marker MessageType MultiRegion Name
+  NewCustomKeyStoreName NumberOfBytes Operations Origin PendingWindowInDays Policy PolicyName
+  PrimaryRegion Principal ReplicaRegion RetiringPrincipal RotationPeriodInDays SigningAlgorithm
+  SourceEncryptionAlgorithm SourceEncryptionContext SourceKeyId Status TagKeys Tags TargetKeyId ValidTo
+  WrappingAlgorithm WrappingKeySpec XksKeyId`.split(/\s+/),
 );
 
 /** CloudTrail's spelling: `KeyId` becomes `keyId`, `AWSAccountId` stays. */
@@ -205,8 +206,9 @@ const resources = new Map<string, string>();
 function resource(arn: string): string {
   let json = resources.get(arn);
   if (json === undefined) {
-    const [, , , , account = "", name = ""] = arn.split(":", 6);
-    const type = name.startsWith("alias/") ? "AWS::KMS::Alias" : "AWS::KMS::Key";
+    const [, , service, , account = "", name = ""] = arn.split(":", 6);
+    const kind = name.startsWith("alias/") ? "Alias" : name.startsWith("role/") ? "Role" : undefined;
+    const type = service === "kms" ? `AWS::KMS::${kind ?? "Key"}` : `AWS::IAM::${kind ?? "User"}`;
     json = JSON.stringify({ accountId: account, type, ARN: arn });
     if (resources.size >= 10_000) resources.clear();
     resources.set(arn, json);
