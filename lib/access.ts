@@ -13,6 +13,7 @@ export { compilePolicy, LONGEST_POLICY, type Policy, type PolicyKind } from "./a
 export { type Principal, parsePrincipal } from "./access/principal.ts";
 export type { AccessRequest, Context, Layer } from "./access/question.ts";
 export { managedKeyPolicy, ownedKeyPolicy } from "./access/service-policies.ts";
+export { type PolicyDocument, type Scenario, type ScenarioGrant, simulate } from "./access/simulate.ts";
 export type { Statement } from "./access/statement.ts";
 
 /** What the caller is told: AWS's words, which name the kind of policy and nothing of its content. */
