@@ -15,7 +15,9 @@ import type {
   OaepHash,
   OpenJob,
   SealJob,
+  Signatures,
   Signing,
+  SignJob,
   TokenDescription,
   TokenInfo,
   VerifyJob,
@@ -36,7 +38,9 @@ export type {
   OaepHash,
   OpenJob,
   SealJob,
+  Signatures,
   Signing,
+  SignJob,
   TokenInfo,
 } from "./hsm/addon.ts";
 export type { PinSource } from "./hsm/pin.ts";
@@ -143,6 +147,11 @@ export class Hsm {
 
   sign(key: NativeKey, signing: Signing, input: Uint8Array): Promise<Uint8Array> {
     return this.#token.signWith(key, signing, input);
+  }
+
+  /** Signs packed inputs on all sessions for it; when any cannot be signed, none is answered. */
+  signBatch(job: SignJob): Promise<Signatures> {
+    return this.#token.signBatch(job);
   }
 
   mac(key: NativeKey, mac: Mac): Promise<Uint8Array> {

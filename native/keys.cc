@@ -1,5 +1,7 @@
 #include "keys.h"
 
+#include <algorithm>
+
 #include "values.h"
 
 namespace keystead {
@@ -78,6 +80,30 @@ void sign_with(Token& token, Call call, const std::shared_ptr<Job>& job) {
   token.sign(job, unwrap_key(call[0]), signing_of(call[1]), bytes_of(call[2]), job_bytes(*job));
 }
 
+void sign_batch(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto options = call[0].As<Napi::Object>();
+  auto keys = options.Get("keys").As<Napi::Array>(), signings = options.Get("signings").As<Napi::Array>();
+  auto counts = options.Get("counts").As<Napi::Uint32Array>();
+  auto lengths = options.Get("lengths").As<Napi::Uint32Array>();
+  if (keys.Length() != counts.ElementLength() || keys.Length() != signings.Length())
+    throw Napi::RangeError::New(call.Env(), "keys, signings and counts are not of one length");
+  auto batch = std::make_shared<SignBatch>();
+  for (uint32_t i = 0; i < keys.Length(); i++)
+    batch->groups.push_back({unwrap_key(keys[i]), signing_of(signings[i]), counts[i]});
+  batch->input = bytes_of(options.Get("input"));
+  batch->lengths.assign(lengths.Data(), lengths.Data() + lengths.ElementLength());
+  auto signatures = std::make_shared<Signatures>();
+  job->result([signatures](Napi::Env env) {
+    auto lengths = Napi::Uint32Array::New(env, signatures->lengths.size());
+    std::copy(signatures->lengths.begin(), signatures->lengths.end(), lengths.Data());
+    auto result = Napi::Object::New(env);
+    result.Set("signatures", to_uint8_array(env, signatures->packed));
+    result.Set("lengths", lengths);
+    return result;
+  });
+  token.sign_batch(job, std::move(batch), std::move(signatures));
+}
+
 void mac(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto options = call[1].As<Napi::Object>();
   token.mac(job, unwrap_key(call[0]), hash_of(options.Get("hash")), bytes_of(options.Get("message")),
@@ -145,6 +171,7 @@ constexpr Operation kOperations[] = {
     {"tokenPublicKey", token_public_key},
     {"destroyTokenKey", destroy_token_key},
     {"signWith", sign_with},
+    {"signBatch", sign_batch},
     {"mac", mac},
     {"decrypt", decrypt},
     {"deriveSecret", derive_secret},

@@ -18,7 +18,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Mac, Material, NativeKey, Signing } from "../lib/hsm.ts";
+import type { Mac, Material, NativeKey, Signing, SignJob } from "../lib/hsm.ts";
 import { Hsm, provisionSoftHsm } from "../lib/hsm.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "keystead-hsm-keys-"));
@@ -135,6 +135,84 @@ describe("key pairs", () => {
     messages.forEach((message, i) => {
       expect(verifies(known[i % 2] as KeyObject, signing, message, signatures[i] as Uint8Array)).toBe(true);
     });
+  });
+});
+
+describe("a batch of signatures", () => {
+  const RSA = { scheme: "rsa-pss", hash: "SHA-256" } as const;
+  const EC = { scheme: "ecdsa", hash: "SHA-384" } as const;
+  const ED = { scheme: "ed25519" } as const;
+
+  function job(groups: { key: NativeKey; signing: Signing; inputs: Uint8Array[] }[]): SignJob {
+    const inputs = groups.flatMap((group) => group.inputs);
+    return {
+      keys: groups.map(({ key }) => key),
+      signings: groups.map(({ signing }) => signing),
+      counts: Uint32Array.from(groups, (group) => group.inputs.length),
+      input: Buffer.concat(inputs),
+      lengths: Uint32Array.from(inputs, (input) => input.length),
+    };
+  }
+
+  test("of several keys and kinds, each signature in its place", async () => {
+    const [rsa, ec, ed] = await Promise.all([
+      make({ type: "rsa", bits: 2048 }),
+      make({ type: "ec", curve: "P-384" }),
+      make({ type: "ed25519" }),
+    ]);
+    const messages = Array.from({ length: 100 }, (_, i) => bytes(`message ${"x".repeat(i)}`));
+    const digests = (hash: string) => messages.map((message) => digest(hash, message));
+    const { signatures, lengths } = await hsm.signBatch(
+      job([
+        { key: ec.key, signing: EC, inputs: digests("SHA-384") },
+        { key: ed.key, signing: ED, inputs: messages },
+        { key: rsa.key, signing: RSA, inputs: digests("SHA-256") },
+        { key: ec.key, signing: EC, inputs: [] },
+      ]),
+    );
+    expect(lengths.length).toBe(300);
+    let at = 0;
+    lengths.forEach((length, i) => {
+      const signature = signatures.subarray(at, at + length);
+      at += length;
+      const message = messages[i % 100] as Uint8Array;
+      const [pair, signing] = (
+        [
+          [ec, EC],
+          [ed, ED],
+          [rsa, RSA],
+        ] as const
+      )[Math.floor(i / 100)] as [typeof ec, Signing];
+      expect(verifies(spki(pair.publicKey), signing, message, signature)).toBe(true);
+    });
+    expect(at).toBe(signatures.length);
+    const none = await hsm.signBatch(job([]));
+    expect([none.signatures.length, none.lengths.length]).toEqual([0, 0]);
+  });
+
+  test("leaves room for others, and fails whole", async () => {
+    const { key, blob, publicKey } = await make({ type: "ec", curve: "P-384" });
+    const input = digest("SHA-384", bytes("m"));
+    const many = hsm.signBatch(job([{ key, signing: EC, inputs: Array(5000).fill(input) }]));
+    let done = false;
+    void many.then(() => {
+      done = true;
+    });
+    const alone = await hsm.sign(key, EC, input);
+    expect(verifies(spki(publicKey), EC, bytes("m"), alone)).toBe(true);
+    expect(done).toBe(false);
+    expect((await many).lengths.length).toBe(5000);
+    const group = { key, signing: EC, inputs: Array(40).fill(input) };
+    const bad = { key: name(blob, bytes("another's")), signing: EC, inputs: [input] };
+    const refused = (asked: SignJob, code: string) =>
+      expect(hsm.signBatch(asked)).rejects.toMatchObject({ name: "EngineError", code });
+    await refused(job([group, bad]), "BINDING_MISMATCH");
+    await refused(job([group, { key, signing: EC, inputs: [bytes("short")] }]), "DIGEST_SIZE");
+    await refused(job([group, { key, signing: RSA, inputs: [new Uint8Array(32)] }]), "KEY_TYPE");
+    const whole = job([group]);
+    await refused({ ...whole, input: whole.input.subarray(1) }, "BATCH_LAYOUT");
+    await refused({ ...whole, counts: Uint32Array.of(39) }, "BATCH_LAYOUT");
+    await refused({ ...whole, counts: Uint32Array.of(41) }, "BATCH_LAYOUT");
   });
 });
 

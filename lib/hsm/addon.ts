@@ -204,6 +204,22 @@ export interface ImportedKey {
 /** The hash of RSAES-OAEP, which is MGF1's too; the label is empty. */
 export type OaepHash = "SHA-1" | "SHA-256";
 
+/** Inputs packed one behind the other: `counts[i]` of them are signed by `keys[i]` as `signings[i]` says. */
+export interface SignJob {
+  keys: NativeKey[];
+  signings: Signing[];
+  counts: Uint32Array;
+  input: Uint8Array;
+  /** One an input. */
+  lengths: Uint32Array;
+}
+
+/** Signatures in the order of their inputs, packed. */
+export interface Signatures {
+  signatures: Uint8Array;
+  lengths: Uint32Array;
+}
+
 export interface Mac {
   hash: "SHA-224" | "SHA-256" | "SHA-384" | "SHA-512";
   message: Uint8Array;
@@ -257,6 +273,11 @@ export interface NativeToken {
   destroyTokenKey(id: string): Promise<boolean>;
   /** Rejects with `EngineError` MECHANISM_MISSING when neither the token nor the engine can sign so. */
   signWith(key: NativeKey, signing: Signing, input: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Signs packed inputs on all sessions for it. Rejects as `signWith` does when any cannot be signed, and with `EngineError`
+   * BATCH_LAYOUT when sizes do not fit.
+   */
+  signBatch(job: SignJob): Promise<Signatures>;
   /** HMAC, as long as the hash. */
   mac(key: NativeKey, mac: Mac): Promise<Uint8Array>;
   /** RSAES-OAEP; resolves to undefined when it does not decrypt, whatever the reason. */

@@ -51,6 +51,13 @@ KeyBlob bound_blob(const Session& session, const Domain& domain, const Key& key)
 
 }  // namespace
 
+Material require_type(const Key& key, KeyType type) {
+  Material material = key.on_token() ? Material{} : blob_material(key.blob);
+  if (key.on_token() ? is_seeded(type) : material.type != type)
+    throw EngineError("KEY_TYPE", "the key is of another kind than this operation is for");
+  return material;
+}
+
 Bytes wrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
                        const Bytes& context, const Material& material, Temporary& key) {
   Bytes blob = unbound_blob(material, domain.generation, session.wrap(key_wrap, domain.wrapping, key));

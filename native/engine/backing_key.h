@@ -9,6 +9,10 @@
 
 namespace keystead {
 
+// What the key is made of, or EngineError KEY_TYPE when it is of another type. The token itself knows what
+// its own keys are: of them nothing is said here.
+Material require_type(const Key& key, KeyType type);
+
 struct BackingKey {
   Bytes blob;
   Bytes public_key;  // SPKI, DER; empty for secrets

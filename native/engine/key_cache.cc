@@ -1,8 +1,13 @@
 #include "engine/key_cache.h"
 
+#include <algorithm>
+#include <chrono>
+
 namespace keystead {
 
 namespace {
+
+constexpr auto kPatience = std::chrono::seconds(1);
 
 void destroy_all(const Session& session, const std::vector<CK_OBJECT_HANDLE>& handles) {
   // A handle that cannot be destroyed any more is gone already.
@@ -130,8 +135,8 @@ void KeyCache::sweep(const Session& session) {
   destroy_all(session, destroy);
 }
 
-void KeyCache::lose_session(uint64_t number) {
-  std::lock_guard lock(mutex_);
+bool KeyCache::lose_session(uint64_t number) {
+  std::unique_lock lock(mutex_);
   for (Place place = entries_.begin(); place != entries_.end();) {
     Place next = std::next(place);
     if (place->made && place->owner == number) {
@@ -140,6 +145,10 @@ void KeyCache::lose_session(uint64_t number) {
     }
     place = next;
   }
+  return changed_.wait_for(lock, kPatience, [&] {
+    return std::none_of(entries_.begin(), entries_.end(),
+                        [&](const Entry& entry) { return entry.owner == number && entry.uses > 0; });
+  });
 }
 
 size_t KeyCache::open() const {

@@ -78,8 +78,9 @@ class KeyCache {
   bool forget(const Key& key);
   // Destroys what forget() left.
   void sweep(const Session& session);
-  // A session is gone, and its objects with it.
-  void lose_session(uint64_t number);
+  // A session is gone or about to go, and its objects with it. Waits until nobody uses them: a token may not
+  // bear to have them destroyed then. False when that takes too long.
+  bool lose_session(uint64_t number);
 
   size_t open() const;
   size_t limit() const { return limit_; }

@@ -108,18 +108,23 @@ void Token::serve(Queue& queue, std::optional<Session> session) {
   }
   {
     Stay stay(module_);
-    if (stay && session) session->close();
+    if (stay && session) part_with(*session);
   }
   std::lock_guard lock(mutex_);
   serving_--;
   ended_.notify_all();
 }
 
-void Token::submit(Kind kind, std::shared_ptr<Caller> caller, Work work) {
+void Token::part_with(Session& session) {
+  // Should somebody never come back from a call with one of its keys, it stays open.
+  if (cache_.lose_session(session.number())) session.close();
+}
+
+void Token::submit(Kind kind, std::shared_ptr<Caller> caller, Work work, bool begun) {
   std::exception_ptr refusal;
   if (closed_) {
     refusal = std::make_exception_ptr(EngineError("TOKEN_CLOSED", "the token was closed"));
-  } else if (!module_.available()) {
+  } else if (!begun && !module_.available()) {
     refusal = std::make_exception_ptr(unavailable(module_));
   } else if (std::lock_guard lock(mutex_); broken_) {
     refusal = broken_;
@@ -189,8 +194,7 @@ Token::Remedy Token::remedy(const Pkcs11Error& error, std::optional<Session>& se
   switch (fault) {
     case Fault::kSession:
       if (session) {
-        cache_.lose_session(session->number());
-        session->close();
+        part_with(*session);
         session.reset();
       }
       break;

@@ -20,6 +20,7 @@
 #include "engine/login.h"
 #include "engine/module.h"
 #include "engine/private_key.h"
+#include "engine/sign_batch.h"
 #include "engine/slot.h"
 
 namespace keystead {
@@ -48,6 +49,8 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   void random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<Bytes> bytes);
   void sign(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Signing signing, Bytes input,
             std::shared_ptr<Bytes> signature);
+  void sign_batch(std::shared_ptr<Caller> caller, std::shared_ptr<const SignBatch> batch,
+                  std::shared_ptr<Signatures> signatures);
   void mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,
            std::shared_ptr<Bytes> mac);
   // Nothing when it does not decrypt.
@@ -86,7 +89,8 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   void start(const TokenOptions& options);
   void start_lane(std::shared_ptr<Queue> queue, Session session);
   void revive() override;
-  void submit(Kind kind, std::shared_ptr<Caller> caller, Work work);
+  // Refuses at once while the token is away, save what goes on with something begun before.
+  void submit(Kind kind, std::shared_ptr<Caller> caller, Work work, bool begun = false);
   // Work with a key of this type, or EngineError KEY_TYPE. What it is made of is known of backing keys only.
   void use(Kind kind, std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, KeyType type,
            std::function<void(const Session&, CK_OBJECT_HANDLE, const Material&)> work);
@@ -97,6 +101,7 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   enum class Remedy { kReport, kTryAgain, kWaitForModule };
   Remedy remedy(const Pkcs11Error& error, std::optional<Session>& session, Task& task);
   void expire(const std::shared_ptr<Task>& task);
+  void part_with(Session& session);
   CK_OBJECT_HANDLE make_handle(const Session& session, const Key& key);
 
   Module& module_;

@@ -58,10 +58,7 @@ void Token::random(std::shared_ptr<Caller> caller, size_t size, std::shared_ptr<
 
 void Token::use(Kind kind, std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, KeyType type,
                 std::function<void(const Session&, CK_OBJECT_HANDLE, const Material&)> work) {
-  // The token itself knows what its own keys are.
-  Material material = key->on_token() ? Material{KeyType::kSecret, 0} : blob_material(key->blob);
-  if (key->on_token() ? is_seeded(type) : material.type != type)
-    throw EngineError("KEY_TYPE", "the key is of another kind than this operation is for");
+  Material material = require_type(*key, type);
   submit(kind, std::move(caller), [=, this](const Session& session) {
     cache_.with(session, key, [&](CK_OBJECT_HANDLE handle) { work(session, handle, material); });
     return true;
@@ -75,6 +72,15 @@ void Token::sign(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key,
       [=](const Session& session, CK_OBJECT_HANDLE handle, const Material& material) {
         *signature = sign_with(session, handle, material, signing, input);
       });
+}
+
+void Token::sign_batch(std::shared_ptr<Caller> caller, std::shared_ptr<const SignBatch> batch,
+                       std::shared_ptr<Signatures> signatures) {
+  for (const SignBatch::Group& group : batch->groups) require_signing(can_, group.signing);
+  keystead::sign_batch(std::move(caller), std::move(batch), std::move(signatures), cache_, asymmetric_lanes_,
+                       [this](std::shared_ptr<Caller> part, Work work, bool begun) {
+                         submit(Kind::kAsymmetric, std::move(part), std::move(work), begun);
+                       });
 }
 
 void Token::mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,

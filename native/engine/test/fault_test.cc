@@ -107,6 +107,22 @@ TEST(operations_with_keys_of_every_kind_survive_faults) {
   const PublicKey on_token(token.create_token_key("t", p256));
   auto token_key = Key::of_token("t", header);
 
+  auto batch = std::make_shared<SignBatch>();
+  batch->groups = {{rsa, pss, 30}, {ec, ecdsa, 30}};
+  batch->input = Bytes(60 * 32, 7);
+  batch->lengths.assign(60, 32);
+  auto batch_passes = [&] {
+    Signatures made = token.sign_batch(batch);
+    const uint8_t* at = made.packed.data();
+    for (size_t i = 0; i < 60; i++) {
+      std::span<const uint8_t> signature(at, made.lengths[i]);
+      if (!(i < 30 ? rsa_public.verify(pss, input, signature) : ec_public.verify(ecdsa, input, signature)))
+        return false;
+      at += signature.size();
+    }
+    return made.lengths.size() == 60;
+  };
+
   struct Step {
     CallFault& fault;
     CK_RV lost_handle;
@@ -122,6 +138,7 @@ TEST(operations_with_keys_of_every_kind_survive_faults) {
        [&] { return seed_public.verify(ed25519, input, token.sign(seed, ed25519, input)); }},
       {f.SignInit, CKR_KEY_HANDLE_INVALID,
        [&] { return on_token.verify(ecdsa, input, token.sign(token_key, ecdsa, input)); }},
+      {f.SignInit, CKR_KEY_HANDLE_INVALID, batch_passes},
       {f.SignInit, CKR_KEY_HANDLE_INVALID, [&] { return token.mac(secret, Hash::kSha256, input) == mac; }},
       {f.DecryptInit, CKR_KEY_HANDLE_INVALID,
        [&] { return token.decrypt(rsa, Hash::kSha256, ciphertext) == input; }},

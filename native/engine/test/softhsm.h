@@ -111,6 +111,11 @@ class Opened {
     await([&](auto waiter) { token_->sign(waiter, key, signing, input, signature); });
     return *signature;
   }
+  Signatures sign_batch(std::shared_ptr<const SignBatch> batch) {
+    auto signatures = std::make_shared<Signatures>();
+    await([&](auto waiter) { token_->sign_batch(waiter, batch, signatures); });
+    return *signatures;
+  }
   Bytes mac(const std::shared_ptr<const Key>& key, Hash hash, const Bytes& message) {
     auto mac = std::make_shared<Bytes>();
     await([&](auto waiter) { token_->mac(waiter, key, hash, message, mac); });
