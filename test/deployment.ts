@@ -33,7 +33,9 @@ export interface AuditRecord {
   requestID: string;
   eventID: string;
   readOnly: boolean;
-  userIdentity: { type: string; arn: string };
+  userIdentity: { type: string; arn: string; accountId?: string };
+  recipientAccountId: string;
+  sharedEventID?: string;
   requestParameters: Record<string, unknown> | null;
   responseElements: Record<string, unknown> | null;
   additionalEventData?: Record<string, unknown>;

@@ -217,6 +217,7 @@ export class Admission implements Request {
     if (!aliases) return { type: "key", ...parseKeyOnly(text, this.#home) };
     const reference = parseKeyReference(text, this.#home);
     if (this.principal.type !== "Service" || reference.type === "key") return reference;
+    if (reference.account !== this.account) return reference;
     return { ...reference, account: this.#ownerOf(reference.name) ?? reference.account };
   }
 
