@@ -21,7 +21,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     "let the key's policy name the caller (keystead key policy), or choose another with --as",
   ],
   NotFoundException: [EXIT.notFound],
-  AlreadyExistsException: [EXIT.failure, "choose another name, or see keystead alias list"],
+  AlreadyExistsException: [EXIT.failure, "choose another name or Region, or see keystead alias list"],
   DisabledException: [EXIT.wrongState, "enable it with keystead key enable"],
   KMSInvalidStateException: [EXIT.wrongState, "see keystead key describe"],
   KeyUnavailableException: [EXIT.tokenUnavailable, "see keystead doctor"],

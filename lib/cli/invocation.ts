@@ -11,6 +11,7 @@ export interface GlobalOptions {
   directory: string;
   json?: boolean;
   as?: string;
+  region?: string;
 }
 
 /** One run of one command: where it works, for whom, and how it answers. */
@@ -18,6 +19,7 @@ export class Invocation {
   readonly directory: string;
   readonly json: boolean;
   readonly as: string | undefined;
+  readonly region: string | undefined;
   readonly out = new Terminal(process.stdout);
   readonly err = new Terminal(process.stderr);
   /** Aborts at the first Ctrl-C, so that nothing half done is left. */
@@ -25,20 +27,26 @@ export class Invocation {
   /** What to exit with when nothing is thrown. */
   exit: ExitCode = EXIT.ok;
 
-  constructor({ directory, json = false, as }: GlobalOptions, signal: AbortSignal) {
+  constructor({ directory, json = false, as, region }: GlobalOptions, signal: AbortSignal) {
     this.directory = directory;
     this.json = json;
     this.as = as;
+    this.region = region;
     this.signal = signal;
   }
 
-  /** Opens the service for as long as `work` takes; `caller` is whom `--as` names, else the account's root. */
+  /**
+   * Opens the service for as long as `work` takes; `caller` is whom `--as` names, else the account's root, in the
+   * Region that `--region` names.
+   */
   async withKms<T>(work: (caller: Kms, kms: Kms) => Promise<T>): Promise<T> {
-    if (!existsSync(join(this.directory, CONFIG_FILE)))
-      this.note(`setting up ${resolve(this.directory)} with a SoftHSM token of its own`);
-    const kms = await this.open();
+    const { as, region } = this;
+    const isNew = !existsSync(join(this.directory, CONFIG_FILE));
+    if (isNew) this.note(`setting up ${resolve(this.directory)} with a SoftHSM token of its own`);
+    const kms = await this.open(isNew ? { region } : {});
     try {
-      return await work(this.as === undefined ? kms : kms.as(this.as), kms);
+      const there = region === undefined ? kms : kms.inRegion(region);
+      return await work(as === undefined ? there : there.as(as), kms);
     } finally {
       await kms.close();
     }

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { aliasesByKey, aliasName } from "./alias.ts";
+import { multiRegionCommands, regionsOf } from "./multi-region.ts";
 import { collectPair, wholeNumber } from "./pairs.ts";
 import { rotationCommands } from "./rotation.ts";
 import { harmless, type Terminal } from "./terminal.ts";
@@ -18,6 +19,7 @@ export function keyCommands(program: Command, action: Action): void {
     .option("--description <text>", "what it is for", "")
     .option("--policy <file>", "key policy, a JSON file (default: the account's root may do everything)")
     .option("--tag <name=value>", "tag; may be repeated", collectPair)
+    .option("--multi-region", "let it have replicas in other Regions")
     .action(action(create));
   key.command("list").description("list all keys").action(action(list));
   key
@@ -60,6 +62,7 @@ export function keyCommands(program: Command, action: Action): void {
     .description("cancel a scheduled deletion; the key is disabled then")
     .action(action(cancelDelete));
   rotationCommands(key, action);
+  multiRegionCommands(key, action);
 }
 
 /** The id of the key that an id, ARN or alias names: most operations take no alias. */
@@ -72,15 +75,17 @@ const metadataOf = ({ KeyMetadata }: { KeyMetadata?: KeyMetadata | undefined }) 
 
 const create: Work = (invocation, _, options) =>
   invocation.withKms(async (kms) => {
-    const { alias, description, policy, tag } = options as {
+    const { alias, description, policy, tag, multiRegion } = options as {
       alias?: string;
       description: string;
       policy?: string;
       tag?: Record<string, string>;
+      multiRegion?: boolean;
     };
     const AliasName = alias === undefined ? undefined : aliasName(alias);
     const { KeyMetadata } = await kms.createKey({
       Description: description,
+      MultiRegion: multiRegion,
       ...(policy !== undefined && { Policy: await readFile(policy, "utf8") }),
       ...(tag !== undefined && {
         Tags: Object.entries(tag).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
@@ -162,7 +167,9 @@ const remove: Work = (invocation, [reference], options) =>
     const output = await kms.scheduleKeyDeletion({ KeyId, PendingWindowInDays: days });
     invocation.answer(output, (out) => {
       out.line(
-        `${KeyId} will be destroyed on ${dayOf(output.DeletionDate)}, and what it encrypted is lost then`,
+        output.DeletionDate === undefined
+          ? `${KeyId} will be destroyed ${days} days after its last replica`
+          : `${KeyId} will be destroyed on ${dayOf(output.DeletionDate)}, and what it encrypted is lost then`,
       );
       out.line(`until then: keystead key cancel-delete ${KeyId}`);
     });
@@ -185,6 +192,9 @@ function tell(out: Terminal, metadata: KeyMetadata, aliases: string[]): void {
     ["aliases", aliases.join(" ") || "none"],
     ["state", stateOf(out, metadata)],
     ["spec", `${metadata.KeySpec}, ${metadata.KeyUsage}`],
+    ...(metadata.MultiRegionConfiguration === undefined
+      ? []
+      : [["regions", regionsOf(metadata.MultiRegionConfiguration)]]),
     ["made", metadata.CreationDate?.toISOString() ?? ""],
     ...(metadata.DeletionDate === undefined ? [] : [["destroyed", metadata.DeletionDate.toISOString()]]),
     ["description", harmless(metadata.Description ?? "") || "none"],
