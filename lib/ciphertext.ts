@@ -1,5 +1,16 @@
 import { isKeyId } from "./arn.ts";
+import { EXTERNAL_VERSION } from "./ciphertext/external.ts";
 import { ValidationException } from "./errors.ts";
+
+export {
+  EXTERNAL_VERSION,
+  type ExternalCiphertext,
+  IV_LENGTHS,
+  LONGEST_METADATA,
+  readExternal,
+  TAG_LENGTH,
+  writeExternal,
+} from "./ciphertext/external.ts";
 
 /**
  * The ciphertext format of docs/ciphertext.md, as far as JavaScript has to know it: the head that names key and
@@ -21,13 +32,13 @@ export interface Head {
 }
 
 /** The first 50 bytes of every ciphertext under this material of this key. */
-export function writeHead({ keyId, materialId }: Head): Uint8Array {
+export function writeHead({ keyId, materialId }: Head, version = VERSION): Uint8Array {
   if (!isKeyId(keyId) || !/^[0-9a-f]{64}$/.test(materialId))
     throw new TypeError(`not a key id and a material id: ${keyId}, ${materialId}`);
   const multiRegion = keyId.startsWith("mrk-");
   const id = multiRegion ? keyId.slice(4) : keyId.replaceAll("-", "");
   const head = Buffer.alloc(HEAD_BYTES);
-  head[0] = VERSION;
+  head[0] = version;
   head[1] = multiRegion ? MULTI_REGION : UUID;
   head.write(id + materialId, 2, "hex");
   return head;
@@ -36,7 +47,8 @@ export function writeHead({ keyId, materialId }: Head): Uint8Array {
 /** What the ciphertext says it is under (not yet authenticated); undefined when it is none of ours. */
 export function readHead(ciphertext: Uint8Array): Head | undefined {
   // No plaintext is empty, so there is at least one byte besides the overhead.
-  if (ciphertext.length <= OVERHEAD_BYTES || ciphertext[0] !== VERSION) return undefined;
+  if (ciphertext.length <= OVERHEAD_BYTES) return undefined;
+  if (ciphertext[0] !== VERSION && ciphertext[0] !== EXTERNAL_VERSION) return undefined;
   const kind = ciphertext[1];
   if (kind !== UUID && kind !== MULTI_REGION) return undefined;
   const hex = Buffer.from(ciphertext.buffer, ciphertext.byteOffset + 2, HEAD_BYTES - 2).toString("hex");

@@ -11,7 +11,18 @@ export interface Config {
   /** 12 digits. */
   readonly account: string;
   /** Left out where the directory has a SoftHSM token of its own. */
-  readonly hsm?: HsmConfig;
+  readonly hsm?: HsmConfig | undefined;
+  readonly xks?: XksConfig | undefined;
+}
+
+/** How the proxies of external key stores are reached. */
+export interface XksConfig {
+  /** A PEM file of certificates to trust besides those that Node does; a relative path is one from the directory. */
+  readonly ca?: string | undefined;
+  /** Where proxies are, by their host names, unless at port 443 of these: `{ "xks.example.com": "10.0.0.5:8443" }`. */
+  readonly addresses?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds that a proxy's answer may take; 250, as in AWS. */
+  readonly timeout?: number | undefined;
 }
 
 export interface HsmConfig {
@@ -77,6 +88,23 @@ export function checkClusters(value: unknown, name: string): Readonly<Record<str
   return value as Readonly<Record<string, ClusterConfig>>;
 }
 
+const address = /^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$/;
+
+export function checkXks(value: unknown, name: string): XksConfig {
+  const { ca, addresses = {}, timeout, ...others } = (value ?? {}) as Record<string, unknown>;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined)
+    throw new TypeError(`there is no option ${name}.${unknown}; known are ca, addresses, timeout`);
+  if (ca !== undefined && (typeof ca !== "string" || ca === ""))
+    throw new TypeError(`${name}.ca must be the path of a PEM file`);
+  if (timeout !== undefined && (!Number.isSafeInteger(timeout) || (timeout as number) < 1))
+    throw new TypeError(`${name}.timeout must be a whole number of milliseconds from 1`);
+  const places = typeof addresses === "object" && addresses !== null ? Object.values(addresses) : [undefined];
+  if (!places.every((place) => typeof place === "string" && address.test(place)))
+    throw new TypeError(`${name}.addresses must be like { "xks.example.com": "10.0.0.5:8443" }`);
+  return value as XksConfig;
+}
+
 /** The configuration of a directory, undefined when it has none yet. Throws when the file is not one. */
 export async function readConfig(directory: string): Promise<Config | undefined> {
   const file = join(directory, CONFIG_FILE);
@@ -115,11 +143,12 @@ function parse(text: string, file: string): unknown {
 
 function check(value: unknown, directory: string, file: string): Config {
   if (typeof value !== "object" || value === null) throw new TypeError(`${file} must hold a JSON object`);
-  const { region, regions, account, hsm } = value as Partial<Config>;
+  const { region, regions, account, hsm, xks } = value as Partial<Config>;
   const config = {
     region: checkRegion(region, `region of ${file}`),
     regions: regions && checkRegions(regions, `regions of ${file}`),
     account: checkAccount(account, `account of ${file}`),
+    xks: xks && withPath(checkXks(xks, `xks of ${file}`), directory),
   };
   if (hsm === undefined) return config;
   const { module, token, pin, clusters } = hsm;
@@ -144,3 +173,8 @@ function pinOf(pin: unknown, directory: string, file: string): NonNullable<HsmCo
   if (typeof env === "string") return { env };
   throw new TypeError(`hsm.pin of ${file} must be {"file": PATH} or {"env": NAME}: a PIN is not kept there`);
 }
+
+const withPath = (xks: XksConfig, directory: string): XksConfig => ({
+  ...xks,
+  ca: xks.ca && resolve(directory, xks.ca),
+});

@@ -1,6 +1,9 @@
+import type { XksConfig } from "./config.ts";
 import type { ClusterOptions } from "./key-stores/cluster.ts";
 import { Clusters } from "./key-stores/clusters.ts";
 import type { Backing, Candidate } from "./key-stores/configuration.ts";
+import { ProxyFailure } from "./key-stores/failures.ts";
+import { Proxies } from "./key-stores/proxies.ts";
 import type { Secrets } from "./secrets.ts";
 import type { CustomKeyStoreRow, Store } from "./store.ts";
 
@@ -14,16 +17,29 @@ export {
 export { type HeldKey, held, isHeld, type Use } from "./key-stores/held.ts";
 export { storeFor } from "./key-stores/placement.ts";
 
+/** What an external key manager gave back is not what was encrypted. */
+export const externalCiphertextRefused = () => new ProxyFailure("ciphertext", "not authentic").as("use");
+
+export interface KeyStoreOptions {
+  readonly clusters: Readonly<Record<string, ClusterOptions>>;
+  readonly xks: XksConfig;
+  /** The certificates of `xks.ca` and all others that are trusted, in PEM. */
+  readonly ca: readonly string[] | undefined;
+  readonly clock: () => number;
+}
+
 /** Custom key stores, and what is behind them. */
 export class KeyStores {
   readonly clusters: Clusters;
+  readonly proxies: Proxies;
   readonly #secrets: Secrets;
   readonly #backings: Readonly<Record<string, Backing>>;
 
-  constructor(store: Store, secrets: Secrets, clusters: Readonly<Record<string, ClusterOptions>>) {
+  constructor(store: Store, secrets: Secrets, { clusters, xks, ca, clock }: KeyStoreOptions) {
     this.#secrets = secrets;
     this.clusters = new Clusters(store, secrets, clusters);
-    this.#backings = { AWS_CLOUDHSM: this.clusters };
+    this.proxies = new Proxies(secrets, xks, ca, clock);
+    this.#backings = { AWS_CLOUDHSM: this.clusters, EXTERNAL_KEY_STORE: this.proxies };
   }
 
   /** Throws what AWS does when a store cannot be reached that way. */
@@ -45,7 +61,8 @@ export class KeyStores {
     await this.#backings[type]?.release(customKeyStoreId);
   }
 
-  close(): Promise<void> {
-    return this.clusters.close();
+  async close(): Promise<void> {
+    this.proxies.close();
+    await this.clusters.close();
   }
 }

@@ -30,6 +30,7 @@ export interface Candidate {
   readonly before: CustomKeyStoreRow | undefined;
   /** All others of the account in this Region. */
   readonly others: readonly CustomKeyStoreRow[];
+  readonly region: string;
   readonly operation: string;
   readonly requestId: string;
 }
@@ -85,6 +86,16 @@ export function configuration(type: string, given: StoreSettings, before?: Custo
   const settings: Record<string, string> = { ...before?.settings };
   for (const [name, value] of Object.entries(plain)) if (value !== undefined) settings[name] = value;
   if (credential !== undefined) settings.AccessKeyId = credential.AccessKeyId;
+  if (settings.XksProxyConnectivity === "PUBLIC_ENDPOINT") {
+    for (const name of ["XksProxyVpcEndpointServiceName", "XksProxyVpcEndpointServiceOwner"] as const) {
+      if (given[name] !== undefined)
+        throw new ValidationException(`${name} is for stores of connectivity VPC_ENDPOINT_SERVICE only.`);
+      delete settings[name];
+    }
+  } else if (type === "EXTERNAL_KEY_STORE" && settings.XksProxyVpcEndpointServiceName === undefined)
+    throw new ValidationException(
+      "Connectivity VPC_ENDPOINT_SERVICE needs an XksProxyVpcEndpointServiceName.",
+    );
   const secret = KeyStorePassword ?? credential?.RawSecretAccessKey;
   return { settings, secret, named, whileConnected: named.every((name) => connected.includes(name)) };
 }

@@ -1,4 +1,9 @@
-import { UnsupportedOperationException, ValidationException } from "../errors.ts";
+import {
+  UnsupportedOperationException,
+  ValidationException,
+  XksKeyAlreadyInUseException,
+} from "../errors.ts";
+import type { KeyStores } from "../key-stores.ts";
 import type { CustomKeyStoreRow, Store } from "../store.ts";
 import { checkConnected, findStore } from "./configuration.ts";
 
@@ -10,9 +15,19 @@ export interface Placement {
   readonly MultiRegion?: boolean | undefined;
 }
 
+/** Of a request, what is asked of it here. */
+interface Asking {
+  readonly id: string;
+  readonly principal: { readonly arn: string };
+  readonly region: string;
+  readonly account: string;
+  readonly store: Store;
+  readonly keyStores: KeyStores;
+}
+
 /** The custom key store that a new key is to be made in, which is connected; undefined where it is to be in none. */
 export async function storeFor(
-  request: { store: Store; region: string; account: string },
+  request: Asking,
   { Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: Placement,
   keySpec: string,
 ): Promise<CustomKeyStoreRow | undefined> {
@@ -35,5 +50,19 @@ export async function storeFor(
       "A custom key store has symmetric encryption keys of a single Region only.",
     );
   checkConnected(row);
+  if (XksKeyId !== undefined) await checkExternalKey(request, row, XksKeyId);
   return row;
+}
+
+async function checkExternalKey(
+  { id, principal, region, store, keyStores }: Asking,
+  row: CustomKeyStoreRow,
+  xksKeyId: string,
+): Promise<void> {
+  if ((await store.keyOfExternalKey(region, row.customKeyStoreId, xksKeyId)) !== undefined)
+    throw new XksKeyAlreadyInUseException(
+      `External key ${xksKeyId} stands behind another key of custom key store ${row.customKeyStoreId}.`,
+    );
+  const use = { principal: principal.arn, operation: "CreateKey", requestId: id };
+  await keyStores.proxies.checkKey(row, xksKeyId, use);
 }

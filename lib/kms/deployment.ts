@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { Audit } from "../audit.ts";
 import {
   type ClusterConfig,
@@ -9,6 +10,7 @@ import {
   DEFAULT_REGION,
   readConfig,
   writeConfig,
+  type XksConfig,
 } from "../config.ts";
 import { Hsm, type HsmOptions, journal, provisionSoftHsm, type Signer, syncSoftHsm } from "../hsm.ts";
 import { type ClusterOptions, KeyStores } from "../key-stores.ts";
@@ -84,19 +86,20 @@ export async function openDeployment(options: KmsOptions & { directory: string }
     try {
       const { file = join(directory, "keystead.db"), cachedRows } = options.store ?? {};
       const store = track(await openStore({ file, cachedRows }));
-      const { region, regions, account, token, clusters, config } = await configure(options, store);
+      const { region, regions, account, token, clusters, xks, config } = await configure(options, store);
       const hsm = track(await logIn(token));
       for (const served of regions) await openDomain(hsm, store, served);
       const signer = await openSigner(hsm, store);
       await syncSoftHsm(directory);
       const audit = track(await openAudit(options, signer, store));
       const secrets = await Secrets.open(hsm, store, region, (under) => openDomain(hsm, store, under));
-      const keyStores = new KeyStores(store, secrets, clusters);
+      const { clock = Date.now } = options;
+      const keyStores = new KeyStores(store, secrets, { clusters, xks, ca: await trusted(xks.ca), clock });
       const service = {
         region,
         regions: new Set(regions),
         account,
-        clock: options.clock ?? Date.now,
+        clock,
         store,
         hsm,
         audit,
@@ -124,6 +127,7 @@ interface Settings {
   account: string;
   token: HsmOptions;
   clusters: Readonly<Record<string, ClusterOptions>>;
+  xks: XksConfig;
   /** To be written once the deployment has opened, when the directory has none yet. */
   config: Config | undefined;
 }
@@ -138,13 +142,23 @@ async function configure(options: KmsOptions & { directory: string }, store: Sto
   const account = options.account ?? found?.account ?? DEFAULT_ACCOUNT;
   const { clusters = found?.hsm?.clusters ?? {}, ...own } = options.hsm ?? {};
   const token = await tokenOf(directory, own, found, (made) => furnish(made, store, regions));
-  const settings = { region, regions, account, token, clusters: clusterTokens(clusters, token) };
+  const xks = options.xks ?? found?.xks ?? {};
+  const settings = { region, regions, account, token, clusters: clusterTokens(clusters, token), xks };
   if (found !== undefined) return { ...settings, config: undefined };
   const { module, token: label, pin } = own;
   const kept = typeof pin === "object" && !(pin instanceof Uint8Array) ? pin : undefined;
   const known = module !== undefined || options.hsm?.clusters !== undefined;
   const hsm = known ? { module, token: label, pin: kept, clusters: options.hsm?.clusters } : undefined;
-  return { ...settings, config: { region, regions: further, account, hsm } };
+  return { ...settings, config: { region, regions: further, account, hsm, xks: options.xks } };
+}
+
+/** The certificates of a file and those that Node trusts; undefined where it is left to Node. */
+async function trusted(ca: string | undefined): Promise<readonly string[] | undefined> {
+  if (ca === undefined) return undefined;
+  const pem = await readFile(ca, "utf8").catch((cause) => {
+    throw new Error(`the file of xks.ca cannot be read: ${cause.message}`, { cause });
+  });
+  return [...rootCertificates, pem];
 }
 
 /** A cluster is reached by the module of the deployment's own token, and as that is, unless it names another. */

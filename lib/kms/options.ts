@@ -5,7 +5,9 @@ import {
   checkClusters,
   checkRegion,
   checkRegions,
+  checkXks,
   DEFAULT_DIRECTORY,
+  type XksConfig,
 } from "../config.ts";
 import type { HsmOptions, PinSource } from "../hsm.ts";
 import type { WorkerOptions } from "../worker.ts";
@@ -26,6 +28,8 @@ export interface KmsOptions {
     /** Further tokens, by the cluster ids that custom key stores name; those of keystead.json. */
     clusters?: Readonly<Record<string, ClusterConfig>>;
   };
+  /** How the proxies of external key stores are reached; as keystead.json says. */
+  xks?: XksConfig;
   store?: {
     /** The SQLite database; DIRECTORY/keystead.db. */
     file?: string;
@@ -54,6 +58,7 @@ const known: Readonly<Record<keyof KmsOptions, string>> = {
   regions: "a list of Regions",
   account: "an account",
   hsm: "{ module, token, pin }",
+  xks: "{ ca, addresses, timeout }",
   store: "{ file }",
   audit: "{ directory }",
   clock: "a function that gives milliseconds",
@@ -73,11 +78,12 @@ export function checkOptions(options: unknown): KmsOptions & { directory: string
   if (typeof options !== "object" || options === null)
     throw new TypeError("Kms.open takes an object of options, or nothing");
   refuseUnknown(options, Object.keys(known), "");
-  const { directory = DEFAULT_DIRECTORY, region, regions, account, clock } = options as KmsOptions;
+  const { directory = DEFAULT_DIRECTORY, region, regions, account, clock, xks } = options as KmsOptions;
   if (typeof directory !== "string" || directory === "") throw new TypeError("directory must be a path");
   if (region !== undefined) checkRegion(region, "region");
   if (regions !== undefined) checkRegions(regions, "regions");
   if (account !== undefined) checkAccount(account, "account");
+  if (xks !== undefined) checkXks(xks, "xks");
   if (clock !== undefined && typeof clock !== "function") throw new TypeError(`clock must be ${known.clock}`);
   for (const [name, allowed] of Object.entries(members)) {
     const part: unknown = options[name as keyof object];
@@ -92,13 +98,14 @@ export function checkOptions(options: unknown): KmsOptions & { directory: string
 
 /** A path means the same file wherever the process, or the next to read keystead.json, is working by then. */
 function withAbsolutePaths(options: KmsOptions): KmsOptions {
-  const { hsm, store, audit } = options;
+  const { hsm, xks, store, audit } = options;
   const absolute = (path: string | undefined) => path && resolve(path);
   const pin = hsm?.pin;
   const fromFile = typeof pin === "object" && "file" in pin ? { file: resolve(pin.file) } : pin;
   return {
     ...options,
     hsm: hsm && { ...hsm, module: absolute(hsm.module), pin: fromFile },
+    xks: xks && { ...xks, ca: absolute(xks.ca) },
     store: store && { ...store, file: absolute(store.file) },
     audit: audit && { ...audit, directory: absolute(audit.directory) },
   };

@@ -16,7 +16,7 @@ import {
   takePacked,
 } from "../batch.ts";
 import type { EncryptionContext } from "../ciphertext.ts";
-import { InvalidCiphertextException, ValidationException } from "../errors.ts";
+import { InvalidCiphertextException, UnsupportedOperationException, ValidationException } from "../errors.ts";
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
 import { arnOf } from "../keys.ts";
 import { operation, type Request, states, usingFailures } from "../operation.ts";
@@ -45,6 +45,7 @@ export const encryptBatch = operation({
   contexts: contextsOf,
   async run(request, input, key) {
     const EncryptionAlgorithm = algorithmFor(key, input.EncryptionAlgorithm);
+    refuseExternal(key);
     const packed = pack(input, plaintexts);
     note(request, packed, packed.errors?.size ?? 0);
     const output = await sealPacked(await request.keys.current(key), packed);
@@ -70,6 +71,7 @@ export const decryptBatch = operation({
     const admit = async (ciphertext: Uint8Array): Promise<Material> => {
       const { key, materialId } = await request.admitCiphertext(ciphertext, input.KeyId, terms);
       algorithmFor(key, input.EncryptionAlgorithm);
+      refuseExternal(key);
       const material = await request.keys.find(key, materialId);
       if (material === undefined) throw new InvalidCiphertextException();
       return { material, keyArn: arnOf(key), materialId };
@@ -82,6 +84,14 @@ export const decryptBatch = operation({
 });
 
 const usage = "ENCRYPT_DECRYPT";
+
+/** Each entry would be a request to the proxy. */
+function refuseExternal(key: KeyRow): void {
+  if (key.xksKeyId !== null)
+    throw new UnsupportedOperationException(
+      "Keys in external key stores take no batches: give each entry to Encrypt or Decrypt.",
+    );
+}
 
 function algorithmFor(key: KeyRow, name: EncryptionAlgorithm | undefined): EncryptionAlgorithm {
   return encryptionAlgorithmOf(algorithmOf(key.keySpec as KeySpec), name);

@@ -156,9 +156,8 @@ export const createCustomKeyStore = operation({
     refuseTaken(name, others);
     if (others.length >= STORES)
       throw new LimitExceededException(`This account has ${STORES} custom key stores in ${region}: no more.`);
-    const { id: requestId } = request;
-    const operation = "CreateCustomKeyStore";
-    await keyStores.check(type, { settings, secret, before: undefined, others, operation, requestId });
+    const asked = { region, operation: "CreateCustomKeyStore", requestId: request.id };
+    await keyStores.check(type, { settings, secret, before: undefined, others, ...asked });
     const customKeyStoreId = `cks-${randomBytes(9).toString("hex").slice(1)}`;
     const row = {
       region,
@@ -235,9 +234,8 @@ export const updateCustomKeyStore = operation({
     const others = (await storesOf(request)).filter((other) => other.customKeyStoreId !== id);
     if (name !== undefined) refuseTaken(name, others);
     if (named.length > 0) {
-      const { id: requestId } = request;
-      const operation = "UpdateCustomKeyStore";
-      await keyStores.check(row.type, { settings, secret, before: row, others, operation, requestId });
+      const asked = { region: row.region, operation: "UpdateCustomKeyStore", requestId: request.id };
+      await keyStores.check(row.type, { settings, secret, before: row, others, ...asked });
     }
     const set = {
       ...(name !== undefined && { name }),

@@ -1,4 +1,5 @@
 import { algorithmOf, type DataKeyPairSpec } from "../algorithms.ts";
+import { UnsupportedOperationException } from "../errors.ts";
 import { arnOf, encryptionUnder, seal, shownMaterialId } from "../keys.ts";
 import {
   operation,
@@ -85,6 +86,8 @@ interface PairRequest {
 /** A key pair of the HSM's making, its private key (PKCS#8, DER) in the clear and sealed under the key. */
 async function generate({ hsm, keys }: Request, input: PairRequest, key: KeyRow) {
   const { KeyPairSpec } = input;
+  if (key.customKeyStoreId !== null)
+    throw new UnsupportedOperationException("Keys in custom key stores take no data key pairs.");
   const { material } = algorithmOf(KeyPairSpec);
   const how = encryptionUnder(key, undefined, input.EncryptionContext);
   refuseDryRun(input);

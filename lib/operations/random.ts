@@ -1,5 +1,6 @@
-import { CustomKeyStoreNotFoundException, ValidationException } from "../errors.ts";
-import { operation, refuseRecipient } from "../operation.ts";
+import { UnsupportedOperationException, ValidationException } from "../errors.ts";
+import { checkConnected, findStore } from "../key-stores.ts";
+import { operation, type Request, refuseRecipient } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 
@@ -19,11 +20,20 @@ export const generateRandom = operation({
     "CustomKeyStoreInvalidStateException",
   ],
   resource: "*",
-  async run({ hsm }, input) {
+  async run(request, input) {
     refuseRecipient(input);
-    if (input.CustomKeyStoreId)
-      throw new CustomKeyStoreNotFoundException(`Custom key store ${input.CustomKeyStoreId} is not found.`);
     if (input.NumberOfBytes === undefined) throw new ValidationException("NumberOfBytes is required.");
+    const { CustomKeyStoreId: id } = input;
+    const hsm = id === undefined ? request.hsm : await hsmOf(request, id);
     return { Plaintext: await hsm.random(input.NumberOfBytes) };
   },
 });
+
+/** The token of a custom key store, where it has one that is ours to ask. */
+async function hsmOf(request: Request, customKeyStoreId: string) {
+  const row = await findStore(request, customKeyStoreId);
+  if (row.type !== "AWS_CLOUDHSM")
+    throw new UnsupportedOperationException("External key stores generate no random bytes.");
+  checkConnected(row);
+  return request.keyStores.clusters.hsm(row);
+}
