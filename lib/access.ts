@@ -60,9 +60,16 @@ export function defaultKeyPolicy(account: string): string {
   return JSON.stringify(policy, null, 2);
 }
 
-/** Throws unless the caller could change the policy again once it holds. */
+/**
+ * Throws unless the caller could change the policy again once it holds, in the same circumstances. Grants do not count:
+ * none allows that.
+ */
 export function lockoutCheck(request: Omit<AccessRequest, "action"> & { keyPolicy: Policy }): void {
-  if (!decide({ ...request, action: "kms:PutKeyPolicy" }).allowed)
+  const { principal, account, resource, keyPolicy, identityPolicies, layers } = request;
+  const context: AccessRequest["context"] = (key) => request.context?.(key);
+  const policies = { keyPolicy, identityPolicies, layers };
+  const question = { principal, account, resource, action: "kms:PutKeyPolicy", ...policies, context };
+  if (!decide(question).allowed)
     throw new MalformedPolicyDocumentException(
       "The new key policy will not allow you to update the key policy in the future.",
     );

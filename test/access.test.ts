@@ -468,6 +468,27 @@ describe("the lockout check", () => {
     expect(check("arn:aws:sts::111122223333:assumed-role/admin/alice")).not.toThrow();
   });
 
+  it("asks in the circumstances of the request, whatever kind of object has them", () => {
+    const deny = { Effect: "Deny", Principal: "*", Action: "*", Resource: "*" };
+    const Condition = { NotIpAddress: { "aws:SourceIp": "192.0.2.0/24" } };
+    const allow = { ...deny, Effect: "Allow" };
+    class Asked {
+      principal = principal("arn:aws:iam::111122223333:role/admin");
+      resource = KEY;
+      account = ACCOUNT;
+      keyPolicy = compile({ Statement: [allow, { ...deny, Condition }] });
+      address: string;
+      constructor(address: string) {
+        this.address = address;
+      }
+      context(key: string) {
+        return key === "aws:sourceip" ? [this.address] : undefined;
+      }
+    }
+    expect(() => lockoutCheck(new Asked("192.0.2.7"))).not.toThrow();
+    expect(() => lockoutCheck(new Asked("198.51.100.7"))).toThrow(/will not allow you to update/);
+  });
+
   it.each(["arn:aws:iam::111122223333:role/team/app", "arn:aws:iam::111122223333:root"])(
     "stops %s",
     (arn) => {
