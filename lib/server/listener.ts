@@ -8,8 +8,8 @@ import {
 } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { RequestEntityTooLargeException } from "../errors.ts";
-import { type Body, isHuge, readBody } from "./body.ts";
+import { RequestEntityTooLargeException, ThrottlingException } from "../errors.ts";
+import { type Body, Intake, isHuge } from "./body.ts";
 import { Certificate } from "./certificate.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Health } from "./health.ts";
@@ -30,6 +30,7 @@ export class Listener {
   readonly #certificate: Certificate | undefined;
   readonly #server: Server;
   readonly #grace: number;
+  readonly #intake = new Intake();
   #closing: Promise<void> | undefined;
 
   constructor(endpoint: Endpoint, health: Health, options: ServerOptions) {
@@ -103,7 +104,7 @@ export class Listener {
       return;
     }
     if (isHuge(request)) this.#refuseBody(response, "far too large");
-    else readBody(request, (body) => this.#onBody(request, response, body));
+    else this.#intake.read(request, (body) => this.#onBody(request, response, body));
   };
 
   /** A client that waits for "100 Continue" is told at once when its body is too large. */
@@ -135,8 +136,12 @@ export class Listener {
     this.#endpoint.answer(asked).then((answer) => this.#send(response, answer));
   }
 
-  #refuseBody(response: ServerResponse, body: Body): void {
-    const error = new RequestEntityTooLargeException(`HTTP content length exceeded ${BODY_LIMIT} bytes.`);
+  #refuseBody(response: ServerResponse, body: Exclude<Body, Uint8Array>): void {
+    const text = `HTTP content length exceeded ${BODY_LIMIT} bytes.`;
+    const error =
+      body === "too many"
+        ? new ThrottlingException("Rate exceeded")
+        : new RequestEntityTooLargeException(text);
     if (body === "far too large") response.shouldKeepAlive = false;
     this.#send(response, errorAnswer(error));
   }
