@@ -1,10 +1,12 @@
 import { compilePolicy, type Layer, type Policy, type Principal } from "./access.ts";
 import { rootArn } from "./arn.ts";
 import { compiledRow } from "./identities/compiled.ts";
+import { withTags } from "./identities/tags.ts";
 import type { PrincipalRow, Soon, Store } from "./store.ts";
 
 export { type AccessKey, newAccessKey, sessionToken } from "./identities/access-key.ts";
 export { isKept, missingPrincipal } from "./identities/kept.ts";
+export { checkedTags, type GivenTags, withTags } from "./identities/tags.ts";
 
 /** What a caller may by itself, before any key's policy or grant: as it is now. */
 export interface Standing {
@@ -44,9 +46,9 @@ const BESIDE_KEYS = [
 ];
 
 /**
- * A caller. An account of which the store has a row (as it gets with its first user or role, or a service control policy)
- * is one whose identities are kept here: of a user or role that is not, nothing is known there, and it has no policies. An
- * account that is kept elsewhere leaves each of its own to key policies, and lets it do what no key policy speaks for.
+ * A caller. An account that has a row (as it gets with its first user or role, or a service control policy) is one
+ * whose identities are kept here: a user or role that has none is unknown there, and may nothing by itself. The others'
+ * are kept elsewhere: key policies speak for each of them, and they may do what no key policy speaks for.
  */
 export class Identity {
   /** As audit events name it. */
@@ -101,7 +103,7 @@ export class Identity {
     if (governing.length > 0) layers.push({ kind: "service control policy", policies: governing });
     if (boundary !== undefined) layers.push({ kind: "permissions boundary", policies: [boundary] });
     if (session?.policy !== undefined) layers.push({ kind: "session policy", policies: [session.policy] });
-    const tags = { ...own?.tags, ...this.#tags };
+    const tags = withTags(own?.tags ?? {}, this.#tags ?? {});
     const known = principal.type === "AssumedRole" ? (session?.role ?? own?.arn) : undefined;
     return {
       principal: {

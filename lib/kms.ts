@@ -16,12 +16,12 @@ import type { TokenInfo } from "./hsm.ts";
 import { Identity, type IdentityOptions } from "./identities.ts";
 import { type Deployment, openDeployment } from "./kms/deployment.ts";
 import { KmsHost } from "./kms/host.ts";
-import { type ResponseMetadata, WithMethods } from "./kms/methods.ts";
+import { Iam, type IamMethods, type ResponseMetadata, WithMethods } from "./kms/methods.ts";
 import { checkOptions, type KmsOptions } from "./kms/options.ts";
 import { type Actor, type Caller, Requests } from "./request.ts";
 import { InProcessHandler, type Server, type ServerOptions, Serving } from "./server.ts";
 
-export type { Methods, ResponseMetadata } from "./kms/methods.ts";
+export type { IamMethods, Methods, ResponseMetadata } from "./kms/methods.ts";
 export type { KmsOptions } from "./kms/options.ts";
 
 export interface AsOptions {
@@ -57,6 +57,7 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   readonly #deployment: Deployment;
   readonly #requests: Requests;
   #envelope: Envelope | undefined;
+  #iam: IamMethods | undefined;
 
   private constructor(deployment: Deployment, actor: Actor) {
     super();
@@ -142,6 +143,15 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   get envelope(): Envelope {
     this.#envelope ??= new Envelope(this);
     return this.#envelope;
+  }
+
+  /**
+   * Users, roles and their sessions, with the policies of each, and the service control policies of accounts. The root
+   * of an account may do all of it there, and so may whom a policy allows (docs/access.md).
+   */
+  get iam(): IamMethods {
+    this.#iam ??= new Iam(this);
+    return this.#iam;
   }
 
   request(operation: string, input: object = {}): Promise<object> {

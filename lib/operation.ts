@@ -155,6 +155,8 @@ export interface Request {
   readonly regions: ReadonlySet<string>;
   /** The account that the request is answered in: the caller's own. */
   readonly account: string;
+  /** The account that the deployment is of: its service control policies govern all. */
+  readonly governor: string;
   /** Milliseconds; the same throughout the request. */
   readonly now: number;
   readonly store: Store;

@@ -8,6 +8,7 @@ import * as dataKeys from "./operations/data-keys.ts";
 import * as deletion from "./operations/deletion.ts";
 import * as encryption from "./operations/encryption.ts";
 import * as grants from "./operations/grants.ts";
+import * as identities from "./operations/identities.ts";
 import * as imports from "./operations/import.ts";
 import * as keyPairs from "./operations/key-pairs.ts";
 import * as keys from "./operations/keys.ts";
@@ -16,6 +17,7 @@ import * as multiRegion from "./operations/multi-region.ts";
 import * as policies from "./operations/policies.ts";
 import * as random from "./operations/random.ts";
 import * as rotation from "./operations/rotation.ts";
+import * as sessions from "./operations/sessions.ts";
 import * as signing from "./operations/signing.ts";
 import * as tags from "./operations/tags.ts";
 import * as usage from "./operations/usage.ts";
@@ -47,10 +49,11 @@ export const operations = byName({
 /** Operations of our own, which are not offered to AWS's clients. */
 export const extensions = byName({ ...batches });
 export const administration = byName({ ...accessKeys });
+export const iam = byName({ ...identities, ...sessions });
 
 /** Every row, by its name. */
 export const table: ReadonlyMap<string, Operation> = new Map(
-  Object.entries({ ...operations, ...extensions, ...administration }) as [string, Operation][],
+  Object.entries({ ...operations, ...extensions, ...administration, ...iam }) as [string, Operation][],
 );
 
 type Named = { readonly name: string };

@@ -44,16 +44,17 @@ export interface AuditEvent {
  * GrantToken(s), Recipient, SharedSecret, private keys, passwords and proxy credentials.
  */
 const SHOWN = new Set(
-  `AccessKeyId AliasName BypassPolicyLockoutSafetyCheck CloudHsmClusterId Constraints CustomKeyStoreId
-  CustomKeyStoreName CustomKeyStoreType CustomerMasterKeySpec DeletionDate Description
-  DestinationEncryptionAlgorithm DestinationEncryptionContext DestinationKeyId DryRun DryRunModifiers
-  EncryptionAlgorithm EncryptionContext ExpirationModel GrantId GranteePrincipal ImportType
-  IncludeKeyMaterial KeyAgreementAlgorithm KeyId KeyMaterialDescription KeyMaterialId KeyMetadata
-  KeyPairSpec KeySpec KeyState KeyUsage Limit MacAlgorithm Marker MessageType MultiRegion Name
-  NewCustomKeyStoreName NumberOfBytes Operations Origin PendingWindowInDays Policy PolicyName
-  PrimaryRegion Principal ReplicaRegion RetiringPrincipal RotationPeriodInDays SigningAlgorithm
-  SourceEncryptionAlgorithm SourceEncryptionContext SourceKeyId Status TagKeys Tags TargetKeyId ValidTo
-  WrappingAlgorithm WrappingKeySpec XksKeyId`.split(/\s+/),
+  `AccessKeyId AliasName AssumedRoleUser AssumeRolePolicyDocument BypassPolicyLockoutSafetyCheck
+  CloudHsmClusterId Constraints CustomerMasterKeySpec CustomKeyStoreId CustomKeyStoreName
+  CustomKeyStoreType DeletionDate Description DestinationEncryptionAlgorithm DestinationEncryptionContext
+  DestinationKeyId DryRun DryRunModifiers DurationSeconds EncryptionAlgorithm EncryptionContext
+  ExpirationModel GranteePrincipal GrantId ImportType IncludeKeyMaterial KeyAgreementAlgorithm KeyId
+  KeyMaterialDescription KeyMaterialId KeyMetadata KeyPairSpec KeySpec KeyState KeyUsage Limit MacAlgorithm
+  Marker MessageType MultiRegion Name NewCustomKeyStoreName NumberOfBytes Operation Operations Origin Path
+  PendingWindowInDays PermissionsBoundary Policy PolicyDocument PolicyName PrimaryRegion Principal
+  ReplicaRegion RetiringPrincipal RoleArn RoleName RoleSessionName RotationPeriodInDays SigningAlgorithm
+  SourceEncryptionAlgorithm SourceEncryptionContext SourceKeyId Status TagKeys Tags TargetKeyId UserName
+  ValidTo WrappingAlgorithm WrappingKeySpec XksKeyId`.split(/\s+/),
 );
 
 /** CloudTrail's spelling: `KeyId` becomes `keyId`, `AWSAccountId` stays. */

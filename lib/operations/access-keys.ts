@@ -1,5 +1,6 @@
 import { type Principal, parsePrincipal } from "../access.ts";
 import { NotFoundException, ValidationException } from "../errors.ts";
+import { missingPrincipal, newAccessKey } from "../identities.ts";
 import { operation, type Request } from "../operation.ts";
 import { list, string, structure, timestamp } from "../shape.ts";
 import { LimitType, MarkerType } from "../shapes.ts";
@@ -20,34 +21,35 @@ const metadata = {
   CreateDate: timestamp,
 } as const;
 
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
 export const createAccessKey = operation({
   name: "CreateAccessKey",
   action: "iam:CreateAccessKey",
   input: structure({ Principal: PrincipalType }),
   output: structure({ ...metadata, SecretAccessKey: string({ sensitive: true }) }),
-  errors: ["KMSInternalException", "KeyUnavailableException"],
+  errors: ["NotFoundException", "KMSInternalException", "KeyUnavailableException"],
   independent: true,
   async decide(request, input) {
-    const { hsm, secrets, now } = request;
     const principal = input.Principal === undefined ? request.principal : principalOf(input.Principal);
     authorise(request, "iam:CreateAccessKey", principal.account, principal.arn);
-    const letters = [...(await hsm.random(16))].map((byte) => LETTERS[byte % LETTERS.length]);
-    const accessKeyId = `AKIA${letters.join("")}`;
-    // 30 bytes are 40 characters of base64, without padding.
-    const SecretAccessKey = Buffer.from(await hsm.random(30)).toString("base64");
+    if (principal.type === "AssumedRole")
+      throw new ValidationException("A session has the credentials that AssumeRole gave, and no others.");
+    if (await missingPrincipal(request.store, [principal]))
+      throw new NotFoundException(`${principal.arn} does not exist.`);
+    const { accessKeyId, secretAccessKey, secret } = await newAccessKey(request, "AKIA");
     const row: CredentialRow = {
       accessKeyId,
       account: principal.account,
       principal: principal.arn,
-      secret: await secrets.seal(accessKeyId, Buffer.from(SecretAccessKey)),
+      secret,
       state: "Active",
       session: null,
       expiresAt: null,
-      createdAt: now,
+      createdAt: request.now,
     };
-    return { output: { ...tell(row), SecretAccessKey }, changes: [{ insert: "credential", row }] };
+    return {
+      output: { ...tell(row), SecretAccessKey: secretAccessKey },
+      changes: [{ insert: "credential", row }],
+    };
   },
 });
 

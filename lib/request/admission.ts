@@ -58,6 +58,7 @@ export class Admission implements Request {
   readonly region: string;
   readonly regions: ReadonlySet<string>;
   readonly account: string;
+  readonly governor: string;
   readonly now: number;
   readonly store: Store;
   readonly hsm: Hsm;
@@ -93,6 +94,7 @@ export class Admission implements Request {
     this.region = region;
     this.regions = service.regions;
     this.account = principal.account === "" ? service.account : principal.account;
+    this.governor = service.account;
     this.now = service.clock();
     this.store = service.store;
     this.hsm = service.hsm;
