@@ -366,30 +366,6 @@ describe("whatever the policies", () => {
     expect(granted).toBeGreaterThan(100);
   });
 
-  it("a grant that is deleted is gone", () => {
-    fc.assert(
-      fc.property(
-        onKey,
-        fc.array(grant, { minLength: 1, maxLength: 8 }),
-        fc.nat(),
-        (plain, grants, which) => {
-          const { principal, ...about } = compiled({ ...plain, grants: [] });
-          const index = new GrantIndex(grants);
-          const gone = grants[which % grants.length] as NaiveGrant;
-          expect(index.delete(gone.grantId)).toBe(true);
-          expect(index.delete(gone.grantId)).toBe(false);
-          const rest = new GrantIndex(grants.filter((one) => one !== gone));
-          expect(index.size).toBe(rest.size);
-          const asked = { ...about, principal };
-          expect(decide({ ...asked, grants: index })).toEqual(decide({ ...asked, grants: rest }));
-          for (const one of grants) index.delete(one.grantId);
-          expect(index.find({ ...asked, action: "kms:Encrypt" }, "precisely")).toBeUndefined();
-        },
-      ),
-      runs,
-    );
-  });
-
   it("an explanation says what the decision is, and how each statement comes to it", () => {
     fc.assert(
       fc.property(request, (plain) => {

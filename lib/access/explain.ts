@@ -1,5 +1,5 @@
 import { type Decision, decide, type PolicyPlace, type Reason } from "./decision.ts";
-import { type Grant, grantOperations, permits, reachOf } from "./grants.ts";
+import { grantOperations, permits } from "./grants.ts";
 import type { Reach } from "./principal.ts";
 import type { AccessRequest } from "./question.ts";
 import { concerns, type Statement } from "./statement.ts";
@@ -131,9 +131,8 @@ function examine(statement: Statement, place: PolicyPlace, request: AccessReques
 
 function grantsOf(request: AccessRequest): ExaminedGrant[] {
   const examined: ExaminedGrant[] = [];
-  const add = (grant: Grant, grantee: Reach) => {
-    if (grantee === undefined || examined.length >= GRANTS) return;
-    const name = request.action.slice("kms:".length);
+  const name = request.action.slice("kms:".length);
+  for (const [grant, grantee] of request.grants?.of(request.principal) ?? []) {
     const operation = grant.operations.includes(name);
     const applies = permits(grant, name, request);
     examined.push({
@@ -143,9 +142,8 @@ function grantsOf(request: AccessRequest): ExaminedGrant[] {
       constraints: !operation || applies,
       applies,
     });
-  };
-  for (const grant of request.grants?.of(request.principal) ?? [])
-    add(grant, reachOf(grant.granteePrincipal, request.principal));
+    if (examined.length >= GRANTS) break;
+  }
   return examined;
 }
 

@@ -40,55 +40,33 @@ const contextual = new Set([
 /** The grants of one grantee for one operation. */
 interface Shelf {
   /** Those whose constraints the operation does not heed, and those that ask for no pair. */
-  readonly free: Set<Grant>;
+  readonly free: Grant[];
   /** The others, by key and value of one of the pairs that each asks for. */
-  readonly bound: Map<string, Map<string, Set<Grant>>>;
+  readonly bound: Map<string, Map<string, Grant[]>>;
+}
+
+/** The grants of one grantee. */
+interface Grantee {
+  readonly grants: Grant[];
+  /** By operation, from the first time that it is asked for. */
+  readonly shelves: Map<string, Shelf>;
 }
 
 /** The grants on one key, found by whom, for what and with which encryption context they are. */
 export class GrantIndex {
-  readonly #byId = new Map<string, Grant>();
-  /** By grantee, then by operation. */
-  readonly #shelves = new Map<string, Map<string, Shelf>>();
+  readonly size: number;
+  readonly #grantees = new Map<string, Grantee>();
 
-  constructor(grants: Iterable<Grant> = []) {
-    for (const grant of grants) this.add(grant);
-  }
-
-  get size(): number {
-    return this.#byId.size;
-  }
-
-  get(grantId: string): Grant | undefined {
-    return this.#byId.get(grantId);
-  }
-
-  /** Takes the place of the grant that had its id. */
-  add(grant: Grant): void {
-    this.delete(grant.grantId);
-    this.#byId.set(grant.grantId, grant);
-    for (const name of namesOf(grant.granteePrincipal)) {
-      const shelves = getOrMake(this.#shelves, name, () => new Map<string, Shelf>());
-      for (const operation of grant.operations) {
-        const { free, bound } = getOrMake(shelves, operation, () => ({ free: new Set(), bound: new Map() }));
-        const pair = pairOf(grant, operation);
-        if (pair === undefined) free.add(grant);
-        else {
-          const values = getOrMake(bound, pair[0], () => new Map<string, Set<Grant>>());
-          getOrMake(values, pair[1], () => new Set()).add(grant);
-        }
+  constructor(grants: readonly Grant[] = []) {
+    this.size = grants.length;
+    const byText = new Map<string, Grant[]>();
+    for (const grant of grants) getOrMake(byText, grant.granteePrincipal, () => []).push(grant);
+    for (const [text, list] of byText) {
+      for (const name of namesOf(text)) {
+        const grantee = getOrMake(this.#grantees, name, () => ({ grants: [], shelves: new Map() }));
+        for (const grant of list) grantee.grants.push(grant);
       }
     }
-  }
-
-  delete(grantId: string): boolean {
-    const grant = this.#byId.get(grantId);
-    if (grant === undefined) return false;
-    this.#byId.delete(grantId);
-    for (const name of namesOf(grant.granteePrincipal))
-      for (const operation of grant.operations)
-        remove(this.#shelves.get(name)?.get(operation), grant, operation);
-    return true;
   }
 
   /** A grant that allows the request to whoever is so named, without regard to anything else. */
@@ -96,13 +74,14 @@ export class GrantIndex {
     const name = nameFor(request.principal, reach);
     const operation = operationOf.get(request.action);
     if (name === undefined || operation === undefined) return undefined;
-    const shelf = this.#shelves.get(name)?.get(operation);
-    if (shelf === undefined) return undefined;
-    for (const grant of shelf.free) if (permits(grant, operation, request)) return grant;
-    if (shelf.bound.size === 0) return undefined;
+    const grantee = this.#grantees.get(name);
+    if (grantee === undefined) return undefined;
+    const { free, bound } = getOrMake(grantee.shelves, operation, () => shelve(grantee.grants, operation));
+    for (const grant of free) if (permits(grant, operation, request)) return grant;
+    if (bound.size === 0) return undefined;
     const context = request.encryptionContext ?? {};
     for (const key of Object.keys(context)) {
-      const grants = shelf.bound.get(key)?.get(context[key] as string);
+      const grants = bound.get(key)?.get(context[key] as string);
       if (grants === undefined) continue;
       for (const grant of grants) if (permits(grant, operation, request)) return grant;
     }
@@ -110,23 +89,26 @@ export class GrantIndex {
   }
 
   /** All that name the caller, whatever they allow: for administrators, not for decisions. */
-  *of(principal: Principal): Generator<Grant> {
-    for (const grant of this.#byId.values())
-      if (reachOf(grant.granteePrincipal, principal) !== undefined) yield grant;
+  *of(principal: Principal): Generator<readonly [grant: Grant, reach: Exclude<Reach, undefined>]> {
+    for (const reach of reaches) {
+      const name = nameFor(principal, reach);
+      for (const grant of (name && this.#grantees.get(name)?.grants) || []) yield [grant, reach];
+    }
   }
 }
 
-function remove(shelf: Shelf | undefined, grant: Grant, operation: string): void {
-  const pair = pairOf(grant, operation);
-  if (pair === undefined) {
-    shelf?.free.delete(grant);
-    return;
+function shelve(grants: readonly Grant[], operation: string): Shelf {
+  const shelf: Shelf = { free: [], bound: new Map() };
+  for (const grant of grants) {
+    if (!grant.operations.includes(operation)) continue;
+    const pair = pairOf(grant, operation);
+    if (pair === undefined) shelf.free.push(grant);
+    else {
+      const values = getOrMake(shelf.bound, pair[0], () => new Map<string, Grant[]>());
+      getOrMake(values, pair[1], () => []).push(grant);
+    }
   }
-  const values = shelf?.bound.get(pair[0]);
-  const grants = values?.get(pair[1]);
-  grants?.delete(grant);
-  if (grants?.size === 0) values?.delete(pair[1]);
-  if (values?.size === 0) shelf?.bound.delete(pair[0]);
+  return shelf;
 }
 
 /** Whether the operation is among the grant's, within its constraints. */
@@ -161,10 +143,12 @@ export function narrows(
   return !equal || (own.EncryptionContextEquals !== undefined && same(own.EncryptionContextEquals, equal));
 }
 
+const reaches = ["precisely", "among others", "through its account"] as const;
+
 /** How a grantee or retiring principal takes in a caller. */
 export function reachOf(named: string, principal: Principal): Reach {
   const names = namesOf(named);
-  for (const reach of ["precisely", "among others", "through its account"] as const) {
+  for (const reach of reaches) {
     const name = nameFor(principal, reach);
     if (name !== undefined && names.includes(name)) return reach;
   }
