@@ -26,6 +26,11 @@ const SUBSTITUTES: readonly Substitute[] = [
     instead: "heads of the audit trail are hashed here and signed by CKM_ECDSA in the token",
   },
   {
+    lacks: "CKM_RSA_AES_KEY_WRAP",
+    needs: ["CKM_RSA_X_509", "CKM_RSA_PKCS_OAEP"],
+    instead: "imported keys are decrypted by RSA in the token and unwrapped here, in memory that is wiped",
+  },
+  {
     lacks: "CKM_AES_GCM",
     needs: ["CKM_SHA256_HMAC"],
     instead: "data is sealed here in any case, under keys that the token derives",

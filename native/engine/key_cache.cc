@@ -22,7 +22,9 @@ KeyCache::Use KeyCache::use(const Session& session, const std::shared_ptr<const 
   std::vector<CK_OBJECT_HANDLE> destroy;
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (auto found = places_.find(key.get()); found != places_.end()) {
+    if (key->on_token() && excluded_.contains(key->id)) {
+      changed_.wait(lock);
+    } else if (auto found = places_.find(key.get()); found != places_.end()) {
       Place place = found->second;
       if (!place->made) {
         changed_.wait(lock);
@@ -135,11 +137,11 @@ void KeyCache::sweep(const Session& session) {
   destroy_all(session, destroy);
 }
 
-bool KeyCache::lose_session(uint64_t number) {
-  std::unique_lock lock(mutex_);
+template <class Matches>
+bool KeyCache::drain(std::unique_lock<std::mutex>& lock, Matches matches) {
   for (Place place = entries_.begin(); place != entries_.end();) {
     Place next = std::next(place);
-    if (place->made && place->owner == number) {
+    if (place->made && matches(*place)) {
       place->alive = false;
       unlist(place);
     }
@@ -147,8 +149,28 @@ bool KeyCache::lose_session(uint64_t number) {
   }
   return changed_.wait_for(lock, kPatience, [&] {
     return std::none_of(entries_.begin(), entries_.end(),
-                        [&](const Entry& entry) { return entry.owner == number && entry.uses > 0; });
+                        [&](const Entry& entry) { return entry.uses > 0 && matches(entry); });
   });
+}
+
+bool KeyCache::lose_session(uint64_t number) {
+  std::unique_lock lock(mutex_);
+  return drain(lock, [&](const Entry& entry) { return entry.owner == number; });
+}
+
+KeyCache::Exclusion::Exclusion(KeyCache& cache, const std::string& id) : cache_(cache), id_(id) {
+  std::unique_lock lock(cache.mutex_);
+  cache.excluded_.insert(id);
+  if (cache.drain(lock, [&](const Entry& entry) { return entry.key->id == id; })) return;
+  cache.excluded_.erase(cache.excluded_.find(id));
+  cache.changed_.notify_all();
+  throw EngineError("KEY_IN_USE", "the key labelled \"" + id + "\" is in use in a call that takes long");
+}
+
+KeyCache::Exclusion::~Exclusion() {
+  std::lock_guard lock(cache_.mutex_);
+  cache_.excluded_.erase(cache_.excluded_.find(id_));
+  cache_.changed_.notify_all();
 }
 
 size_t KeyCache::open() const {

@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "engine/error.h"
@@ -82,6 +83,20 @@ class KeyCache {
   // bear to have them destroyed then. False when that takes too long.
   bool lose_session(uint64_t number);
 
+  // While it lives, a key of the token has no handle and uses of it wait: so its objects may be destroyed.
+  // Throws EngineError KEY_IN_USE when a use does not end.
+  class Exclusion {
+   public:
+    Exclusion(KeyCache& cache, const std::string& id);
+    ~Exclusion();
+    Exclusion(const Exclusion&) = delete;
+    Exclusion& operator=(const Exclusion&) = delete;
+
+   private:
+    KeyCache& cache_;
+    const std::string id_;
+  };
+
   size_t open() const;
   size_t limit() const { return limit_; }
   uint64_t hits() const { return hits_; }
@@ -100,6 +115,9 @@ class KeyCache {
   void unlist(Place place);
   // Takes out one handle that nobody uses, the one used longest ago; false when all are in use.
   bool evict(const Session& session, std::vector<CK_OBJECT_HANDLE>& destroy);
+  // With the mutex held: takes out all that match, and waits until nobody uses them.
+  template <class Matches>
+  bool drain(std::unique_lock<std::mutex>& lock, Matches matches);
 
   const size_t limit_;
   const Make make_;
@@ -107,6 +125,7 @@ class KeyCache {
   std::condition_variable changed_;
   std::list<Entry> entries_;  // the one used last in front
   std::unordered_map<const Key*, Place, Hash, Same> places_;
+  std::multiset<std::string> excluded_;  // ids
   std::atomic<uint64_t> hits_ = 0, misses_ = 0;
 };
 

@@ -165,7 +165,8 @@ void Token::token_public_key(std::shared_ptr<Caller> caller, std::string id,
 }
 
 void Token::destroy_token_key(std::shared_ptr<Caller> caller, std::string id, std::shared_ptr<bool> any) {
-  submit(Kind::kSymmetric, std::move(caller), [=](const Session& session) {
+  submit(Kind::kSymmetric, std::move(caller), [=, this](const Session& session) {
+    KeyCache::Exclusion exclusion(cache_, id);
     // An earlier try may have destroyed some of it and then failed.
     *any = keystead::destroy_token_key(session, id) || *any;
     return true;

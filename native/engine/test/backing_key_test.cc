@@ -143,6 +143,26 @@ TEST(imported_material_is_what_it_was_said_to_be) {
   }
 }
 
+TEST(a_key_on_the_token_is_destroyed_under_those_who_use_it) {
+  SoftHsm hsm;
+  Opened token(hsm.open());
+  const uint8_t header[kHeaderSize] = {1};
+  const Signing pss{Scheme::kRsaPss, Hash::kSha256};
+  for (int round = 0; round < 5; round++) {
+    auto batch = std::make_shared<SignBatch>();
+    const PublicKey public_key(token.create_token_key("t", kRsa));
+    batch->groups = {{Key::of_token("t", header), pss, 400}};
+    batch->input = Bytes(400 * 32, 7);
+    batch->lengths.assign(400, 32);
+    auto signing = std::make_shared<Waiter>();
+    token->sign_batch(signing, batch, std::make_shared<Signatures>());
+    auto any = std::make_shared<bool>(false);
+    Opened::await([&](auto waiter) { token->destroy_token_key(waiter, "t", any); });
+    CHECK(*any);
+    CHECK_THROWS(signing->wait(), EngineError, error.code() == "KEY_NOT_FOUND");
+  }
+}
+
 TEST(what_a_token_lacks_is_named) {
   SoftHsm hsm;
   Opened token(hsm.open());
