@@ -6,7 +6,7 @@ export { makeImportToken, type WrappingAlgorithm, wrappings } from "./keys/impor
 export { importMaterial, removeMaterial } from "./keys/imports.ts";
 export { KeyMaterial } from "./keys/material.ts";
 export { arnOf, describe, isPrimary, type KeyMetadata, shownMaterialId } from "./keys/metadata.ts";
-export { destruction, materialFor, withReplicas } from "./keys/multi-region.ts";
+export { awaitedBy, destruction, materialFor, withReplicas } from "./keys/multi-region.ts";
 export { KeyQuota } from "./keys/quota.ts";
 export { KeyRing } from "./keys/ring.ts";
 export {

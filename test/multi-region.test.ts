@@ -1,3 +1,4 @@
+import { constants, createPublicKey, publicEncrypt, randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
 import { ACCOUNT, bytes, newKey, openTestDeployment, REGION, refusal, text } from "./deployment.ts";
@@ -336,4 +337,66 @@ test("the event of a replication names the replica", async () => {
     requestParameters: { replicaRegion: OSAKA },
     additionalEventData: { replicaArn: arnIn(OSAKA, KeyId) },
   });
+});
+
+test("what is imported is imported in each Region, and is the same", async () => {
+  const KeyId = await keyWithReplicas([], { Origin: "EXTERNAL" });
+  const importInto = async (where: Kms, material: Uint8Array, ImportType?: "NEW_KEY_MATERIAL") => {
+    const given = await where.getParametersForImport({
+      KeyId,
+      WrappingAlgorithm: "RSAES_OAEP_SHA_256",
+      WrappingKeySpec: "RSA_2048",
+    });
+    const key = createPublicKey({
+      key: Buffer.from(given.PublicKey as Uint8Array),
+      format: "der",
+      type: "spki",
+    });
+    const padding = constants.RSA_PKCS1_OAEP_PADDING;
+    return where.importKeyMaterial({
+      KeyId,
+      ImportToken: given.ImportToken as Uint8Array,
+      EncryptedKeyMaterial: publicEncrypt({ key, padding, oaepHash: "sha256" }, material),
+      ExpirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE",
+      ImportType,
+    });
+  };
+  const [first, second] = [randomBytes(32), randomBytes(32)];
+  await importInto(kms, first);
+  const { ReplicaKeyMetadata } = await kms.replicateKey({ KeyId, ReplicaRegion: OSAKA });
+  expect(ReplicaKeyMetadata).toMatchObject({ Origin: "EXTERNAL", KeyState: "PendingImport" });
+  expect(await refusal(importInto(osaka, second))).toMatch(/^IncorrectKeyMaterialException/);
+  await importInto(osaka, first);
+  const before = await kms.encrypt({ KeyId, Plaintext: bytes("brought along") });
+  const { CiphertextBlob } = before;
+  expect(text((await osaka.decrypt({ CiphertextBlob })).Plaintext)).toBe("brought along");
+
+  await importInto(kms, second, "NEW_KEY_MATERIAL");
+  const waiting = async (where: Kms) =>
+    (await where.listKeyRotations({ KeyId, IncludeKeyMaterial: "ALL_KEY_MATERIAL" })).Rotations?.at(-1);
+  const pending = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION";
+  expect(await waiting(kms)).toMatchObject({ KeyMaterialState: pending });
+  expect(await refusal(kms.rotateKeyOnDemand({ KeyId }))).toMatch(
+    new RegExp(
+      `^KMSInvalidStateException: ${arnIn(OSAKA, KeyId)}: key material [0-9a-f]{64} is not imported`,
+    ),
+  );
+  await importInto(osaka, second);
+  expect(await waiting(kms)).toMatchObject({ KeyMaterialState: "PENDING_ROTATION" });
+  await kms.rotateKeyOnDemand({ KeyId });
+  const { CurrentKeyMaterialId } = (await described(kms, KeyId)) ?? {};
+  expect(await described(osaka, KeyId)).toMatchObject({ CurrentKeyMaterialId, KeyState: "Enabled" });
+  const after = await osaka.encrypt({ KeyId, Plaintext: bytes("brought later") });
+  const opened = await kms.decrypt({ CiphertextBlob: after.CiphertextBlob });
+  expect([text(opened.Plaintext), opened.KeyMaterialId]).toEqual(["brought later", CurrentKeyMaterialId]);
+  expect(text((await osaka.decrypt({ CiphertextBlob })).Plaintext)).toBe("brought along");
+
+  // Taken away while the key waits for its replica, it is awaited again when that is cancelled.
+  await kms.scheduleKeyDeletion({ KeyId });
+  await kms.cancelKeyDeletion({ KeyId });
+  expect((await described(kms, KeyId))?.KeyState).toBe("Disabled");
+  await osaka.deleteImportedKeyMaterial({ KeyId });
+  await osaka.scheduleKeyDeletion({ KeyId });
+  await osaka.cancelKeyDeletion({ KeyId });
+  expect((await described(osaka, KeyId))?.KeyState).toBe("PendingImport");
 });

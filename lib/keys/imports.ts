@@ -122,7 +122,7 @@ function keyAfter(key: KeyRow, rows: readonly New<BackingKeyRow>[], current: str
     expirationModel: validTo === null ? (models[0] ?? null) : "KEY_MATERIAL_EXPIRES",
     ...(current !== undefined && { materialId: current }),
     ...(keyState === "PendingImport" && complete && { keyState: "Enabled" }),
-    ...(keyState !== "PendingDeletion" && !complete && { keyState: "PendingImport" }),
+    ...(!/^Pending(Replica)?Deletion$/.test(keyState) && !complete && { keyState: "PendingImport" }),
   };
   return { update: "key", region, keyId, revision, set };
 }

@@ -13,6 +13,12 @@ interface Rooms {
 /** Members of a key's row that a primary key shares with its replicas. */
 const SHARED = ["materialId", "rotationPeriod", "nextRotationAt", "rotatingSince"] as const;
 
+/** Those of a primary key; of any other there are none. */
+async function replicasOf(store: Store, key: KeyRow): Promise<KeyRow[]> {
+  if (!isPrimary(key)) return [];
+  return (await store.relatedKeys(key.keyId)).filter(({ region }) => region !== key.region);
+}
+
 /**
  * The changes of a primary key and its material, and behind them the same for its replicas, to be made together in
  * one transaction: they share material and rotation, and nothing else. The changes of any other key stay alone.
@@ -22,9 +28,7 @@ export async function withReplicas(
   key: KeyRow,
   changes: readonly Change[],
 ): Promise<Change[]> {
-  if (!isPrimary(key)) return [...changes];
-  const related = await store.relatedKeys(key.keyId);
-  const replicas = related.filter(({ region }) => region !== key.region);
+  const replicas = await replicasOf(store, key);
   const followed = replicas.flatMap((replica) => changes.map((change) => follow(keys, key, change, replica)));
   return [...changes, ...(await Promise.all(followed))];
 }
@@ -40,6 +44,21 @@ async function follow(keys: KeyRing, key: KeyRow, change: Change, replica: KeyRo
 
 const sharedOf = (set: KeyChanges): KeyChanges =>
   Object.fromEntries(SHARED.filter((name) => set[name] !== undefined).map((name) => [name, set[name]]));
+
+/** The replicas to which imported material that waits for a rotation has not come yet. */
+export async function awaitedBy(
+  store: Store,
+  key: KeyRow,
+  waiting: BackingKeyRow,
+): Promise<readonly KeyRow[]> {
+  const without: KeyRow[] = [];
+  for (const replica of await replicasOf(store, key)) {
+    const rows = await store.backingKeys(replica.region, replica.keyId);
+    const there = rows.some(({ materialId, blob }) => materialId === waiting.materialId && blob !== null);
+    if (!there || replica.materialId !== key.materialId) without.push(replica);
+  }
+  return without;
+}
 
 /** All material of a primary key, for a new replica in this Region. */
 export async function materialFor(

@@ -61,13 +61,18 @@ export async function rotate(
 }
 
 /** Lets the key seal with material that waits for it. */
-export function rotateTo(key: KeyRow, waiting: BackingKeyRow, type: RotationType, now: number): Rotation {
+export async function rotateTo(
+  rooms: { keys: KeyRing; store: Store },
+  key: KeyRow,
+  waiting: BackingKeyRow,
+  type: RotationType,
+  now: number,
+): Promise<Rotation> {
   const { region, keyId, materialId } = waiting;
   const set = { state: "CURRENT", rotatedAt: now, rotationType: type };
-  return {
-    materialId,
-    changes: [...makeCurrent(key, materialId, {}), { update: "backingKey", region, keyId, materialId, set }],
-  };
+  const changes = makeCurrent(key, materialId, {});
+  changes.push({ update: "backingKey", region, keyId, materialId, set });
+  return { materialId, changes: await withReplicas(rooms, key, changes) };
 }
 
 const rotatedTo = (row: New<BackingKeyRow>, type: RotationType, now: number) => ({

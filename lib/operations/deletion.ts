@@ -52,8 +52,14 @@ export const cancelKeyDeletion = operation({
   errors: failures,
   key: keyId,
   states: states.rescuing,
-  decide: (_request, _input, key) => ({
-    output: { KeyId: arnOf(key) },
-    changes: [updateKey(key, { keyState: "Disabled", deletionAt: null, pendingWindow: null })],
-  }),
+  async decide({ store }, _input, key) {
+    const material = key.origin === "EXTERNAL" ? await store.backingKeys(key.region, key.keyId) : [];
+    const gone = material.some(({ blob, state }) => blob === null && state !== "PENDING_ROTATION");
+    const awaiting = gone || (key.origin === "EXTERNAL" && key.materialId === null);
+    const keyState = awaiting ? "PendingImport" : "Disabled";
+    return {
+      output: { KeyId: arnOf(key) },
+      changes: [updateKey(key, { keyState, deletionAt: null, pendingWindow: null })],
+    };
+  },
 });

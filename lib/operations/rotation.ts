@@ -1,6 +1,7 @@
 import { ConflictException, KMSInvalidStateException, LimitExceededException } from "../errors.ts";
 import {
   arnOf,
+  awaitedBy,
   checkRotatable,
   checkRotationIsOwn,
   invalidOrigin,
@@ -149,7 +150,11 @@ export const listKeyRotations = operation({
       ({ version, rotatedAt }) => version > after && (include === "ALL_KEY_MATERIAL" || rotatedAt !== null),
     );
     const { page, next } = markers.page(list, rest, limit, ({ version }) => String(version));
-    return { Rotations: page.map((row) => entry(key, row)), ...next };
+    const entries = page.map(async (row) => {
+      const waits = row.state === "PENDING_ROTATION" && (await awaitedBy(store, key, row)).length > 0;
+      return entry(key, waits ? { ...row, state: "PENDING_MULTI_REGION_IMPORT_AND_ROTATION" } : row);
+    });
+    return { Rotations: await Promise.all(entries), ...next };
   },
 });
 
@@ -184,12 +189,17 @@ export const rotateKeyOnDemand = operation({
 });
 
 /** Of imported material, the next must be there already. */
-function rotationOf(request: Request, key: KeyRow, versions: readonly BackingKeyRow[]) {
+async function rotationOf(request: Request, key: KeyRow, versions: readonly BackingKeyRow[]) {
   if (key.origin === "AWS_KMS") return rotate(request, key, "ON_DEMAND", request.now);
   const waiting = versions.find(({ state, blob }) => state === "PENDING_ROTATION" && blob !== null);
   if (waiting === undefined)
     throw new KMSInvalidStateException(`${arnOf(key)} has no key material that is pending rotation.`);
-  return rotateTo(key, waiting, "ON_DEMAND", request.now);
+  const awaited = await awaitedBy(request.store, key, waiting);
+  if (awaited.length > 0)
+    throw new KMSInvalidStateException(
+      `${awaited.map(arnOf).join(", ")}: key material ${waiting.materialId} is not imported there yet.`,
+    );
+  return rotateTo(request, key, waiting, "ON_DEMAND", request.now);
 }
 
 /** The store has what the model names. */
