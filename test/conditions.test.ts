@@ -176,3 +176,21 @@ describe("a grant", () => {
     expect(await grant({ Operations: ["Encrypt"], Constraints })).toBe(denied);
   });
 });
+
+test("a key with very many grants is no slower for those who have one", async () => {
+  const { KeyId } = await newKey(kms);
+  const { KeyId: few } = await newKey(kms);
+  for (const key of [KeyId, few])
+    await kms.createGrant({ KeyId: key, GranteePrincipal: APP, Operations: ["Encrypt"] });
+  for (let from = 0; from < 2000; from += 100)
+    await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        kms.createGrant({ KeyId, GranteePrincipal: `${APP}-${from + i}`, Operations: ["Encrypt"] }),
+      ),
+    );
+  expect(await outcome(app.encrypt({ KeyId, Plaintext }))).toBe("allowed");
+  expect(await outcome(kms.as(`${APP}-1999`).encrypt({ KeyId, Plaintext }))).toBe("allowed");
+  expect(await outcome(kms.as(`${APP}-2000`).encrypt({ KeyId, Plaintext }))).toBe(denied);
+  const session = kms.as(`arn:aws:sts::${ACCOUNT}:assumed-role/app-7/session`);
+  expect(await outcome(session.encrypt({ KeyId, Plaintext }))).toBe("allowed");
+}, 60_000);

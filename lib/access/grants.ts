@@ -168,6 +168,23 @@ function nameFor(principal: Principal, reach: Exclude<Reach, undefined>): string
   }
 }
 
+const grantees = new WeakMap<Principal, readonly string[] | undefined>();
+
+/**
+ * All that the grantee of a grant which takes in this caller can be called; undefined where that cannot be told, as of a
+ * session whose role may have a path.
+ */
+export function granteesOf(principal: Principal): readonly string[] | undefined {
+  if (grantees.has(principal)) return grantees.get(principal);
+  const { arn, account, type, roleArn } = principal;
+  const known = type !== "AssumedRole" || roleArn !== undefined;
+  const names = new Set([arn, roleArn ?? arn, account === "" ? arn : rootArn(account), account]);
+  names.delete("");
+  const list = known ? [...names] : undefined;
+  grantees.set(principal, list);
+  return list;
+}
+
 /** What a principal in a grant is filed under: see {@link nameFor}. */
 function namesOf(text: string): readonly string[] {
   if (isAccount(text)) return [rootArn(text)];

@@ -3,6 +3,7 @@ import {
   compilePolicy,
   type Decision,
   decide,
+  granteesOf,
   lockoutCheck,
   type Principal,
   type Reason,
@@ -244,7 +245,7 @@ export class Admission implements Request {
 
   /** `reference` is what the caller called the key by, unless it was by a ciphertext. */
   #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): Soon<KeyRow> {
-    return then(this.store.grants(key.region, key.keyId), (grants) => {
+    return then(this.store.grants(key.region, key.keyId, granteesOf(this.principal)), (grants) => {
       const { arn, policy: keyPolicy } = readyFor(key);
       this.#involves(key, arn);
       let shown = arn;

@@ -257,8 +257,8 @@ export interface Store {
     account: string,
     page: { keyId?: string; after?: string; limit: number },
   ): Soon<AliasRow[]>;
-  /** All of a key: the same list until one of them changes. */
-  grants(region: string, keyId: string): Soon<readonly GrantRow[]>;
+  /** Those of a key whose grantee is called so, or all: the same list until a grant of the key changes. */
+  grants(region: string, keyId: string, grantees?: readonly string[]): Soon<readonly GrantRow[]>;
   /** A user, a role, or an account by the ARN of its root; whom there is not is remembered too. */
   principal(arn: string): Soon<PrincipalRow | undefined>;
   credential(accessKeyId: string): Soon<CredentialRow | undefined>;

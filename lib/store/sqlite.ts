@@ -29,12 +29,17 @@ export interface SqliteStoreOptions {
   cachedRows?: number;
 }
 
+/** Most keys have none. */
+const NO_GRANTS = new Map<string, readonly GrantRow[]>();
+const NONE: readonly GrantRow[] = Object.freeze([]);
+
 /** Rows by key id, material id, and account and alias name: short keys, for the hash of each is computed. */
 interface Cached {
   keys: Cache<KeyRow>;
   backingKeys: Cache<BackingKeyRow>;
   aliases: Cache<AliasRow>;
-  grants: Cache<readonly GrantRow[]>;
+  /** Of each key by the names of their grantees. */
+  grants: Cache<Map<string, readonly GrantRow[]>>;
 }
 
 /**
@@ -111,12 +116,26 @@ export class SqliteStore implements Store {
     return columns && table.row(columns);
   }
 
-  grants(region: string, keyId: string): readonly GrantRow[] {
+  grants(region: string, keyId: string, grantees?: readonly string[]): readonly GrantRow[] {
     this.#check();
-    const cached = this.#regions.get(region)?.grants.get(keyId);
-    if (cached) return cached;
-    const rows = this.#list("grant", LISTS.listGrants, region, keyId, "", -1);
-    return this.#cached(region).grants.set(keyId, Object.freeze(rows));
+    let known = this.#regions.get(region)?.grants.get(keyId);
+    if (known === undefined) {
+      const [one] = this.#list("grant", LISTS.listGrants, region, keyId, "", 1);
+      known = one === undefined ? NO_GRANTS : new Map();
+      this.#cached(region).grants.set(keyId, known);
+    }
+    if (known === NO_GRANTS) return NONE;
+    const names = grantees === undefined ? "" : grantees.join(" ");
+    let rows = known.get(names);
+    if (rows === undefined) {
+      const found =
+        grantees === undefined
+          ? this.listGrants(region, keyId, { limit: -1 })
+          : grantees.flatMap((name) => this.listGrants(region, keyId, { granteePrincipal: name, limit: -1 }));
+      rows = Object.freeze(found);
+      known.set(names, rows);
+    }
+    return rows;
   }
 
   principal(arn: string): PrincipalRow | undefined {
