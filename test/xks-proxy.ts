@@ -36,11 +36,13 @@ export const HOST = "xks.example.com";
 export const URI_PATH = "/tenant-1/kms/xks/v1";
 
 class Refusal extends Error {
-  constructor(
-    readonly status: number,
-    readonly errorName: string,
-  ) {
+  readonly status: number;
+  readonly errorName: string;
+
+  constructor(status: number, errorName: string) {
     super(errorName);
+    this.status = status;
+    this.errorName = errorName;
   }
 }
 

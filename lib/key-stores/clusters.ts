@@ -10,7 +10,14 @@ import {
 } from "../errors.ts";
 import { type Hsm, tokens } from "../hsm.ts";
 import type { Secrets } from "../secrets.ts";
-import type { Change, CustomKeyStoreRow, KeyRow, Store, StrayKeyRow } from "../store.ts";
+import {
+  type Change,
+  type CustomKeyStoreRow,
+  type KeyRow,
+  type Store,
+  StoreConflict,
+  type StrayKeyRow,
+} from "../store.ts";
 import { type ClusterOptions, ConnectionFailure, openCluster } from "./cluster.ts";
 import type { Backing, Candidate } from "./configuration.ts";
 
@@ -64,7 +71,9 @@ export class Clusters implements Backing {
   }
 
   async connect(row: CustomKeyStoreRow): Promise<string | undefined> {
-    await this.release(row.customKeyStoreId);
+    void this.release(row.customKeyStoreId);
+    // What is being closed is still logged in, with the password of then.
+    await Promise.all(this.#closing);
     try {
       await this.#open(row);
       return undefined;
@@ -122,11 +131,15 @@ export class Clusters implements Backing {
     const connected = await this.#store.connectedKeyStores();
     for (const id of this.#opened.keys())
       if (!connected.some((row) => row.customKeyStoreId === id)) await this.release(id);
+    const failures: unknown[] = [];
     for (const stray of await this.#store.strayKeys()) {
       if (stray.state === "MAKING" && now - stray.since < MAKING) continue;
       const row = connected.find((row) => clusterOf(row) === stray.clusterId);
-      if (row !== undefined) await this.#destroy(await this.hsm(row), stray);
+      if (row !== undefined) await this.#destroy(row, stray).catch((error) => failures.push(error));
     }
+    // Another process may have been at the same.
+    const failed = failures.filter((error) => !(error instanceof StoreConflict));
+    if (failed.length > 0) throw failed[0];
   }
 
   async close(): Promise<void> {
@@ -150,6 +163,7 @@ export class Clusters implements Backing {
     try {
       for (const { keyId } of keys) await hsm.mac(hsm.tokenKey({ id: keyId, header: HEAD }), PROBE);
     } catch (cause) {
+      if ((cause as { code?: unknown }).code !== "KEY_NOT_FOUND") throw cause;
       throw new CloudHsmClusterNotRelatedException(
         `Cluster ${id} does not have all keys of custom key store ${customKeyStoreId}.`,
         { cause },
@@ -159,7 +173,9 @@ export class Clusters implements Backing {
     }
   }
 
-  async #destroy(hsm: Hsm, { clusterId, keyId, state, revision }: StrayKeyRow): Promise<void> {
+  async #destroy(row: CustomKeyStoreRow, stray: StrayKeyRow): Promise<void> {
+    const hsm = await this.hsm(row);
+    const { clusterId, keyId, state, revision } = stray;
     let seen = revision;
     if (state === "MAKING") {
       await this.#store.apply([{ update: "strayKey", clusterId, keyId, revision, set: { state: "DOOMED" } }]);

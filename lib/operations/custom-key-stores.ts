@@ -226,6 +226,8 @@ export const updateCustomKeyStore = operation({
     "CloudHsmClusterNotRelatedException",
   ],
   resource: "*",
+  // What is behind a store may take long to answer: nobody else is to wait for that.
+  independent: true,
   async decide(request, { CustomKeyStoreId: id, NewCustomKeyStoreName: name, ...given }) {
     const { keyStores } = request;
     const row = await findStore(request, id);
@@ -256,7 +258,6 @@ export const connectCustomKeyStore = operation({
     "CloudHsmClusterInvalidConfigurationException",
   ],
   resource: "*",
-  // An HSM may take long to answer: nobody else is to wait for that.
   independent: true,
   async decide(request, { CustomKeyStoreId: id }) {
     const row = await findStore(request, id);
