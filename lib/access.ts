@@ -39,7 +39,8 @@ function ending(reason: Reason, action: string): string {
       return `with an explicit deny in ${kind.startsWith("identity") ? "an" : "a"} ${kind}`;
     if (reason === `no ${place} statement allows`) return `because no ${kind} allows the ${action} action`;
   }
-  return `because no identity-based policy allows the ${action} action`;
+  const kind = reason === "not across accounts" ? kinds["key policy"] : kinds["identity policy"];
+  return `because no ${kind} allows the ${action} action`;
 }
 
 /** The policy of a key that was made without one: it leaves the key to the account. */

@@ -230,6 +230,7 @@ describe("the cases", () => {
         "grant allows",
         "grant delegates and identity policy allows",
         "no part in the grant",
+        "not across accounts",
         ...[
           "key policy",
           "identity policy",

@@ -391,6 +391,11 @@ export function naiveDecide(request: NaiveRequest): boolean {
   if (!request.keyPolicy && !/^arn:aws:kms:[^:]*:[^:]*:key\//.test(request.resource))
     return home && open && (isRoot(arn) || permitted);
 
+  // "Cross-account use" in the reference of each operation.
+  const abroad =
+    /^kms:(CreateGrant|RetireGrant|RevokeGrant|ListGrants|DescribeKey|GetPublicKey|GetKeyRotationStatus|Sign|Verify|Encrypt|Decrypt|ReEncrypt(From|To)|GenerateMac|VerifyMac|DeriveSharedSecret|GenerateDataKey(Pair)?(WithoutPlaintext)?)$/;
+  if (!home && !isService(arn) && request.action.startsWith("kms:") && !abroad.test(request.action))
+    return false;
   const alone = home || isRoot(arn) || isService(arn);
   if (alone && allows(key, "exact")) return true;
   if (alone && open && allows(key, "group")) return true;

@@ -1,4 +1,4 @@
-import { type Grant, reachOf } from "./grants.ts";
+import { type Grant, grantOperations, reachOf } from "./grants.ts";
 import type { AccessRequest, Layer } from "./question.ts";
 import { concerns, type Statement } from "./statement.ts";
 
@@ -14,7 +14,8 @@ export type Reason =
   | "grant delegates and identity policy allows"
   | `${PolicyPlace} denies`
   | `no ${PolicyPlace} statement allows`
-  | "no part in the grant";
+  | "no part in the grant"
+  | "not across accounts";
 
 export interface Decision {
   readonly allowed: boolean;
@@ -43,11 +44,13 @@ const refuse = (reason: Reason): Decision => ({ allowed: false, reason });
 const unnamed = refuse("no key policy statement allows");
 const unpermitted = refuse("no identity policy statement allows");
 const noPart = refuse("no part in the grant");
+const notAcross = refuse("not across accounts");
 const isKey = /^arn:aws:kms:[^:]*:[^:]*:key\//;
 
 /**
  * The order of AWS: a Deny anywhere; then the key policy by itself, or together with the caller's identity policies
- * where it only delegates to the caller's account or the caller is of another account; then the grants. What has no
+ * where it only delegates to the caller's account or the caller is of another account (which few operations are open
+ * to); then the grants. What has no
  * key policy (aliases, the account itself) is its account root's and of those whom identity policies allow.
  */
 export function decide(request: AccessRequest): Decision {
@@ -100,6 +103,14 @@ export function decide(request: AccessRequest): Decision {
   return permitted ? { allowed: true, reason: "identity policy allows", statement: permitted } : unpermitted;
 }
 
+/**
+ * What can be done with a key of another account, if it is allowed: what grants can allow, and three more. From the model's
+ * documentation of each operation ("Cross-account use").
+ */
+const acrossAccounts: ReadonlySet<string> = new Set(
+  [...grantOperations, "GetKeyRotationStatus", "ListGrants", "RevokeGrant"].map((name) => `kms:${name}`),
+);
+
 /** The statement that decides within a layer: a Deny, else an Allow. */
 function inLayer({ policies }: Layer, action: string, request: AccessRequest): Statement | undefined {
   let allowing: Statement | undefined;
@@ -117,8 +128,9 @@ function inLayer({ policies }: Layer, action: string, request: AccessRequest): S
 function decideKey(request: AccessRequest, voices: Voices): Decision {
   const { principal, account } = request;
   const { precise, included, delegated, permitted, closed } = voices;
-  const byItself =
-    principal.account === account || principal.type === "Account" || principal.type === "Service";
+  const home = principal.account === account || principal.type === "Service";
+  if (!home && request.action.startsWith("kms:") && !acrossAccounts.has(request.action)) return notAcross;
+  const byItself = home || principal.type === "Account";
   if (precise && byItself) return { allowed: true, reason: "key policy allows", statement: precise };
   const named = precise ?? included;
   if (closed === undefined) {

@@ -169,6 +169,14 @@ function remedies(
         what: `${principal.arn} would have to be its retiring principal, or a grantee that may RetireGrant`,
       },
     ];
+  if (reason === "not across accounts")
+    return [
+      {
+        place: "key policy",
+        statement: null,
+        what: `none can allow ${action} across accounts: the caller would have to be of ${request.account}`,
+      },
+    ];
   const place = (reason.slice("no ".length, -" statement allows".length) || "key policy") as PolicyPlace;
   const near = statements
     .filter((allowing) => allowing.effect === "Allow" && allowing.place === place && !allowing.applies)
