@@ -97,6 +97,7 @@ export {
 export type { HsmOptions, PinSource, TokenInfo } from "./hsm.ts";
 export {
   type AsOptions,
+  type IamMethods,
   Kms,
   type KmsOptions,
   type Methods,

@@ -518,7 +518,7 @@ describe("sts:GetCallerIdentity", () => {
       const { status, body } = await identity(...args);
       return `${status} ${/<Code>(.*)<\/Code>/.exec(body)?.[1]}`;
     };
-    expect(await refused("Action=AssumeRole&Version=2011-06-15")).toBe("400 InvalidAction");
+    expect(await refused("Action=GetSessionToken&Version=2011-06-15")).toBe("400 InvalidAction");
     expect(await refused("Action=%3Cb%3E&Version=2011-06-15")).toBe("400 InvalidAction");
     expect(await refused(ASK, { ...credentials, secretAccessKey: "x" })).toBe("403 SignatureDoesNotMatch");
     expect(await refused(ASK, { ...credentials, accessKeyId: "AKIAAAAAAAAAAAAAAAAA" })).toBe(

@@ -1,7 +1,7 @@
 import type { Principal } from "../access.ts";
 import type { KmsError } from "../errors.ts";
 import { failureOf } from "../failure.ts";
-import { callerIdentity, isForSts, stsError } from "./identity.ts";
+import { isForSts, performSts, stsError, stsOperationOf } from "./identity.ts";
 import type { HttpAnswer, HttpRequest } from "./message.ts";
 import type { Metrics } from "./metrics.ts";
 import { errorAnswer, operationOf, perform, type ServedCaller } from "./perform.ts";
@@ -46,16 +46,13 @@ export class Endpoint {
     try {
       const verified = this.#verifier.verify(request);
       const identity = verified instanceof Promise ? await verified : verified;
-      if (identity.service === "sts") {
-        operation = "GetCallerIdentity";
-        return callerIdentity(request, identity);
-      }
-      operation = operationOf(request)?.name;
+      const forSts = identity.service === "sts";
+      operation = forSts ? stsOperationOf(request) : operationOf(request)?.name;
       const { fields, sourceIp, secure: secureTransport } = request;
       const userAgent = fields.get("user-agent")?.slice(0, LONGEST_AGENT);
       const origin = { sourceIp, userAgent, secureTransport };
       const caller = this.#host.caller(identity.principal, identity.region, origin);
-      return await perform(caller, request);
+      return await (forSts ? performSts(caller, request, identity) : perform(caller, request));
     } catch (cause) {
       failure = failureOf(cause, []);
       if (failure.$fault === "server") this.#report(failure);

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { KmsError } from "../errors.ts";
+import { type KmsError, ValidationException } from "../errors.ts";
 import { queryPairs } from "../sigv4.ts";
 import type { HttpAnswer, HttpRequest } from "./message.ts";
+import type { ServedCaller } from "./perform.ts";
 import type { Identity } from "./sigv4.ts";
 
 /**
- * sts:GetCallerIdentity, which clients ask to learn whose credentials they have: a form-encoded query (in the body of
- * a POST, or in the URL of a GET), answered in XML. AWS lets every caller ask it.
+ * What there is of AWS STS, a form-encoded query (in the body of a POST, or in the URL of a GET) that is answered in XML:
+ * GetCallerIdentity, which clients ask to learn whose credentials they have and every caller may; and AssumeRole.
  */
 const VERSION = "2011-06-15";
 const NAMESPACE = `https://sts.amazonaws.com/doc/${VERSION}/`;
@@ -15,19 +16,75 @@ const NAMESPACE = `https://sts.amazonaws.com/doc/${VERSION}/`;
 const formPairs = (body: Uint8Array) =>
   queryPairs(Buffer.from(body).toString("latin1").replaceAll("+", "%20"));
 
-export function callerIdentity(request: HttpRequest, { principal, accessKeyId }: Identity): HttpAnswer {
-  const pairs = new Map(request.method === "GET" ? queryPairs(request.query) : formPairs(request.body));
+const pairsOf = (request: HttpRequest) =>
+  new Map(request.method === "GET" ? queryPairs(request.query) : formPairs(request.body));
+
+type Perform = (caller: ServedCaller, pairs: Map<string, string>, identity: Identity) => Promise<HttpAnswer>;
+
+const table: ReadonlyMap<string | undefined, Perform> = new Map<string, Perform>([
+  ["GetCallerIdentity", async (_caller, _pairs, identity) => callerIdentity(identity)],
+  ["AssumeRole", (caller, pairs) => assumeRole(caller, pairs)],
+]);
+
+/** Undefined when there is none such. */
+export function stsOperationOf(request: HttpRequest): string | undefined {
+  const action = pairsOf(request).get("Action");
+  return table.has(action) ? action : undefined;
+}
+
+/** Does what a query asks for, for whoever it was found to be from. Rejects with the error to answer. */
+export async function performSts(
+  caller: ServedCaller,
+  request: HttpRequest,
+  identity: Identity,
+): Promise<HttpAnswer> {
+  const pairs = pairsOf(request);
   const action = pairs.get("Action");
-  if (action !== "GetCallerIdentity" || pairs.get("Version") !== VERSION)
+  const perform = table.get(action);
+  if (perform === undefined || pairs.get("Version") !== VERSION)
     return refusal("InvalidAction", `Could not find operation ${action} for version ${pairs.get("Version")}`);
+  return perform(caller, pairs, identity);
+}
+
+function callerIdentity({ principal, accessKeyId }: Identity): HttpAnswer {
   const { arn, account, type } = principal;
-  const userId = type === "Account" ? account : accessKeyId;
-  const requestId = randomUUID();
-  return answer(
-    200,
-    requestId,
-    `<GetCallerIdentityResponse xmlns="${NAMESPACE}">\n  <GetCallerIdentityResult>\n    <Arn>${xml(arn)}</Arn>\n    <UserId>${userId}</UserId>\n    <Account>${account}</Account>\n  </GetCallerIdentityResult>\n  <ResponseMetadata>\n    <RequestId>${requestId}</RequestId>\n  </ResponseMetadata>\n</GetCallerIdentityResponse>\n`,
+  const UserId = type === "Account" ? account : accessKeyId;
+  return result("GetCallerIdentity", { Arn: arn, UserId, Account: account }, randomUUID());
+}
+
+async function assumeRole(caller: ServedCaller, pairs: Map<string, string>): Promise<HttpAnswer> {
+  const output = (await caller.request("AssumeRole", assumeRoleInput(pairs))) as Assumed;
+  const { Credentials, AssumedRoleUser, $metadata } = output;
+  const Expiration = Credentials.Expiration.toISOString().replace(/\.\d+/, "");
+  return result(
+    "AssumeRole",
+    { Credentials: { ...Credentials, Expiration }, AssumedRoleUser },
+    $metadata.requestId,
   );
+}
+
+interface Assumed {
+  readonly Credentials: Readonly<Record<string, string>> & { readonly Expiration: Date };
+  readonly AssumedRoleUser: Readonly<Record<string, string>>;
+  readonly $metadata: { readonly requestId: string };
+}
+
+/** What is not known is refused: it may be what narrows the session. */
+function assumeRoleInput(pairs: Map<string, string>): object {
+  const input: Record<string, unknown> = {};
+  const tags: Record<string, string>[] = [];
+  for (const [name, value] of pairs) {
+    const [, index, member] = /^Tags\.member\.([1-9]\d?)\.(Key|Value)$/.exec(name) ?? [];
+    if (index !== undefined && member !== undefined) {
+      const at = Number(index) - 1;
+      tags[at] = { ...tags[at], [member]: value };
+    } else if (name === "DurationSeconds") input[name] = Number(value);
+    else if (name === "RoleArn" || name === "RoleSessionName" || name === "Policy") input[name] = value;
+    else if (name !== "Action" && name !== "Version" && !name.startsWith("X-Amz-"))
+      throw new ValidationException(`${name} is not offered here: leave it out.`);
+  }
+  if (tags.length > 0) input.Tags = Array.from(tags, (tag) => tag ?? {});
+  return input;
 }
 
 /** STS's names and statuses for what KMS calls otherwise. */
@@ -37,6 +94,10 @@ const STS: Readonly<Record<string, readonly [code: string, status: number]>> = {
   ExpiredTokenException: ["ExpiredToken", 403],
   MissingAuthenticationTokenException: ["MissingAuthenticationToken", 403],
   IncompleteSignatureException: ["IncompleteSignature", 400],
+  AccessDeniedException: ["AccessDenied", 403],
+  ValidationException: ["ValidationError", 400],
+  SerializationException: ["ValidationError", 400],
+  MalformedPolicyDocumentException: ["MalformedPolicyDocument", 400],
 };
 
 /** Whether a request is meant for STS, as far as can be told before it is verified. */
@@ -57,6 +118,25 @@ function refusal(code: string, message: string, status = 400): HttpAnswer {
     requestId,
     `<ErrorResponse xmlns="${NAMESPACE}">\n  <Error>\n    <Type>${type}</Type>\n    <Code>${xml(code)}</Code>\n    <Message>${xml(message)}</Message>\n  </Error>\n  <RequestId>${requestId}</RequestId>\n</ErrorResponse>\n`,
   );
+}
+
+type Members = { readonly [name: string]: string | Members };
+
+function result(operation: string, members: Members, requestId: string): HttpAnswer {
+  const body = elements({
+    [`${operation}Result`]: members,
+    ResponseMetadata: { RequestId: requestId },
+  });
+  const name = `${operation}Response`;
+  return answer(200, requestId, `<${name} xmlns="${NAMESPACE}">\n${body}</${name}>\n`);
+}
+
+function elements(members: Members, indent = "  "): string {
+  const lines = Object.entries(members).map(([name, value]) => {
+    const inside = typeof value === "string" ? xml(value) : `\n${elements(value, `${indent}  `)}${indent}`;
+    return `${indent}<${name}>${inside}</${name}>\n`;
+  });
+  return lines.join("");
 }
 
 const answer = (status: number, requestId: string, body: string): HttpAnswer => ({
