@@ -62,3 +62,7 @@ export const right = (kms: Kms) =>
     EncryptionContext: { tenant: "7" } as const,
     GrantTokens: ["token"] as const,
   });
+
+/** A client of the SDK takes the handler that answers in process. */
+export const inProcess = (kms: Kms, Client: typeof sdk.KMSClient) =>
+  new Client({ region: kms.region, requestHandler: kms.requestHandler() });
