@@ -498,17 +498,18 @@ describe("sts:GetCallerIdentity", () => {
     expect(role.body).toContain(`<Arn>arn:aws:iam::${ACCOUNT}:role/a.b+c</Arn>`);
   });
 
-  test("is answered to a signed URL too", async () => {
+  test.each(["GET", "POST"])("is answered to a URL signed for %s too", async (method) => {
     const signer = newSigner("sts", REGION, credentials);
     const { query = {} } = await signer.presign({
-      method: "GET",
+      method,
       protocol: "http:",
       hostname: "127.0.0.1",
       path: "/",
       query: { Action: "GetCallerIdentity", Version: "2011-06-15" },
       headers: { host: `127.0.0.1:${server.port}` },
     });
-    const answer = await fetch(`${server.url}/?${new URLSearchParams(query as Record<string, string>)}`);
+    const url = `${server.url}/?${new URLSearchParams(query as Record<string, string>)}`;
+    const answer = await fetch(url, { method });
     expect(answer.status).toBe(200);
     expect(await answer.text()).toContain(`<Arn>arn:aws:iam::${ACCOUNT}:root</Arn>`);
   });

@@ -6,7 +6,7 @@ import type { ServedCaller } from "./perform.ts";
 import type { Identity } from "./sigv4.ts";
 
 /**
- * What there is of AWS STS, a form-encoded query (in the body of a POST, or in the URL of a GET) that is answered in XML:
+ * What there is of AWS STS, a form-encoded query (in the body or in the URL) that is answered in XML:
  * GetCallerIdentity, which clients ask to learn whose credentials they have and every caller may; and AssumeRole.
  */
 const VERSION = "2011-06-15";
@@ -16,8 +16,7 @@ const NAMESPACE = `https://sts.amazonaws.com/doc/${VERSION}/`;
 const formPairs = (body: Uint8Array) =>
   queryPairs(Buffer.from(body).toString("latin1").replaceAll("+", "%20"));
 
-const pairsOf = (request: HttpRequest) =>
-  new Map(request.method === "GET" ? queryPairs(request.query) : formPairs(request.body));
+const pairsOf = ({ query, body }: HttpRequest) => new Map([...queryPairs(query), ...formPairs(body)]);
 
 type Perform = (caller: ServedCaller, pairs: Map<string, string>, identity: Identity) => Promise<HttpAnswer>;
 
@@ -101,8 +100,10 @@ const STS: Readonly<Record<string, readonly [code: string, status: number]>> = {
 };
 
 /** Whether a request is meant for STS, as far as can be told before it is verified. */
-export const isForSts = ({ fields, method }: HttpRequest) =>
-  method === "GET" || (fields.get("content-type") ?? "").startsWith("application/x-www-form-urlencoded");
+export const isForSts = ({ fields, method, query }: HttpRequest) =>
+  method === "GET" ||
+  query.includes("Action=") ||
+  (fields.get("content-type") ?? "").startsWith("application/x-www-form-urlencoded");
 
 /** An error in the form that STS's clients read. */
 export function stsError({ name, message, $fault }: KmsError): HttpAnswer {
