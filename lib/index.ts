@@ -2,6 +2,13 @@
  * Keystead: an AWS-compatible key management service on a PKCS#11 HSM. `Kms.open` opens it; every error that a
  * caller can meet is a class of its own below `KmsError`.
  */
+export {
+  type Explanation,
+  type PolicyDocument,
+  type Scenario,
+  type ScenarioGrant,
+  simulate,
+} from "./access.ts";
 export type {
   BatchError,
   DecryptBatchInput,
@@ -97,6 +104,8 @@ export {
 export type { HsmOptions, PinSource, TokenInfo } from "./hsm.ts";
 export {
   type AsOptions,
+  type ExplainInput,
+  type ExplainOutput,
   type IamMethods,
   Kms,
   type KmsOptions,

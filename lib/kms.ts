@@ -18,6 +18,7 @@ import { type Deployment, openDeployment } from "./kms/deployment.ts";
 import { KmsHost } from "./kms/host.ts";
 import { Iam, type IamMethods, type ResponseMetadata, WithMethods } from "./kms/methods.ts";
 import { checkOptions, type KmsOptions } from "./kms/options.ts";
+import type { Rehearsal, Rehearsed } from "./operation.ts";
 import { type Actor, type Caller, Requests } from "./request.ts";
 import { InProcessHandler, type Server, type ServerOptions, Serving } from "./server.ts";
 
@@ -42,6 +43,10 @@ export interface ServiceOptions {
   /** The account on whose behalf the service asks. */
   account?: string;
 }
+
+/** A request to be explained: the caller's ARN, the name of an operation, and its input. */
+export type ExplainInput = Omit<Rehearsal, "Region">;
+export type ExplainOutput = Rehearsed;
 
 type Answered<T> = Promise<T & { $metadata: ResponseMetadata }>;
 
@@ -180,6 +185,16 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   decryptBatch(input: DecryptPackedInput): Answered<DecryptPackedOutput>;
   decryptBatch(input: object): Promise<never> {
     return this.request("DecryptBatch", input) as Promise<never>;
+  }
+
+  /**
+   * What would be decided of a request of any caller's, and why: each decision with the statement or grant that decides,
+   * each condition with the value that it sees, and what would allow. Nothing else happens of it; of the input it needs
+   * what policies look at. For the root of the deployment's account, and those of it who may
+   * `iam:SimulatePrincipalPolicy`.
+   */
+  explain(request: ExplainInput): Answered<ExplainOutput> {
+    return this.request("Explain", request) as Promise<never>;
   }
 
   /**

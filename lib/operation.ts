@@ -1,4 +1,4 @@
-import type { Policy, Principal } from "./access.ts";
+import type { Explanation, Policy, Principal } from "./access.ts";
 import type { KeyUsage } from "./algorithms.ts";
 import type * as errors from "./errors.ts";
 import {
@@ -146,6 +146,35 @@ export interface About {
   readonly trust?: Policy;
 }
 
+/** A request that is only to be decided on: whose, and what. */
+export interface Rehearsal {
+  /** The ARN of the caller. */
+  readonly Principal: string;
+  readonly Operation: string;
+  readonly Input?: object | undefined;
+  /** Besides those that are kept here, and before them. */
+  readonly Tags?: Readonly<Record<string, string>> | undefined;
+  readonly Via?: string | undefined;
+  readonly SourceIp?: string | undefined;
+  readonly Region: string;
+}
+
+/** Plain data. */
+export interface Rehearsed {
+  /** Whether access lets it through: all its decisions. */
+  readonly Allowed: boolean;
+  /** In their order; the first that refuses is the last. */
+  readonly Decisions: readonly ReasonedDecision[];
+  /** What refuses it beside access, such as the state of its key. */
+  readonly Error?: string;
+}
+
+/** A decision with all that it looked at. */
+export interface ReasonedDecision extends Explanation {
+  readonly action: string;
+  readonly resource: string;
+}
+
 /** One request as an operation sees it. All that it lets at is checked, and named in the request's audit event. */
 export interface Request {
   readonly id: string;
@@ -192,6 +221,8 @@ export interface Request {
   ): Promise<void>;
   /** Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. */
   authorise(action: string, resource: string, about?: About): void;
+  /** What would be decided of another request, and why. */
+  rehearse(rehearsal: Rehearsal): Promise<Rehearsed>;
   /** Adds a fact to the request's audit event. */
   note(name: string, value: string | number): void;
 }

@@ -7,6 +7,7 @@ import * as dataKeyPairs from "./operations/data-key-pairs.ts";
 import * as dataKeys from "./operations/data-keys.ts";
 import * as deletion from "./operations/deletion.ts";
 import * as encryption from "./operations/encryption.ts";
+import * as explanation from "./operations/explain.ts";
 import * as grants from "./operations/grants.ts";
 import * as identities from "./operations/identities.ts";
 import * as imports from "./operations/import.ts";
@@ -47,7 +48,7 @@ export const operations = byName({
 });
 
 /** Operations of our own, which are not offered to AWS's clients. */
-export const extensions = byName({ ...batches });
+export const extensions = byName({ ...batches, ...explanation });
 export const administration = byName({ ...accessKeys });
 export const iam = byName({ ...identities, ...sessions });
 

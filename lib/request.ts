@@ -8,8 +8,9 @@ import type { KeyQuota, KeyRing, KeyUses } from "./keys.ts";
 import { type Markers, readGrantToken } from "./marker.ts";
 import { type Operation, tracked } from "./operation.ts";
 import { createServiceKey, table } from "./operations.ts";
-import { Admission } from "./request/admission.ts";
+import { Admission, type Further } from "./request/admission.ts";
 import type { Flight } from "./request/flight.ts";
+import { rehearse } from "./request/rehearsal.ts";
 import { snapshot } from "./request/snapshot.ts";
 import type { Secrets } from "./secrets.ts";
 import { validate } from "./shape.ts";
@@ -188,17 +189,22 @@ export class Requests implements Caller {
   }
 
   #begin(id: string = countedId()): Admission {
-    return new Admission(this.#service, this.actor, id, this.#makeServiceKey);
+    return new Admission(this.#service, this.actor, id, this.#further);
   }
 
   /** In the account that is to have it: a customer's, or the service's own. */
-  readonly #makeServiceKey = (account: string, AliasName: string): Promise<unknown> => {
+  #makeServiceKey(account: string, AliasName: string): Promise<unknown> {
     const { region, identity } = this.actor;
     return this.#service.flight.jointly(`${region} ${account} ${AliasName}`, () => {
       const owner = new Identity(this.#service.store, { ...identity.principal, account });
       const requests = new Requests(this.#service, { ...this.actor, identity: owner });
       return requests.#change(making, accept(making, { AliasName }));
     });
+  }
+
+  readonly #further: Further = {
+    makeServiceKey: (account, alias) => this.#makeServiceKey(account, alias),
+    rehearse: (service, rehearsal) => rehearse(service, rehearsal, admit),
   };
 
   async #record(name: string, readOnly: boolean, request: Admission, outcome: Outcome): Promise<void> {

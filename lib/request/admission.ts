@@ -36,6 +36,8 @@ import type { Markers } from "../marker.ts";
 import {
   type About,
   checkState,
+  type Rehearsal,
+  type Rehearsed,
   type Request,
   type SealedUnder,
   type Admission as Terms,
@@ -78,7 +80,10 @@ export class Admission implements Request {
   notes: Record<string, string | number> | undefined;
   /** Whose trail this is to be in, where it is not the caller's account alone. */
   accounts: Set<string> | undefined;
+  /** Told of each decision, where somebody wants to know. */
+  witness: ((question: Question) => void) | undefined;
   readonly #makeServiceKey: MakeServiceKey;
+  readonly #rehearse: Rehearse;
   readonly #service: Service;
   readonly #actor: Actor;
   /** What the caller may by itself, once that is known. */
@@ -87,7 +92,7 @@ export class Admission implements Request {
   #firstKeyId: string | undefined;
   readonly #home: Home;
 
-  constructor(service: Service, actor: Actor, id: string, makeServiceKey: MakeServiceKey) {
+  constructor(service: Service, actor: Actor, id: string, { makeServiceKey, rehearse }: Further) {
     const { region } = actor;
     const { principal } = actor.identity;
     this.id = id;
@@ -108,6 +113,7 @@ export class Admission implements Request {
     this.#service = service;
     this.#actor = actor;
     this.#makeServiceKey = makeServiceKey;
+    this.#rehearse = rehearse;
     this.#home = this;
   }
 
@@ -211,6 +217,10 @@ export class Admission implements Request {
     this.#decide(question, resource);
   }
 
+  rehearse(rehearsal: Rehearsal): Promise<Rehearsed> {
+    return this.#rehearse(this.#service, rehearsal);
+  }
+
   note(name: string, value: string | number): void {
     this.notes ??= {};
     this.notes[name] = value;
@@ -308,6 +318,7 @@ export class Admission implements Request {
   /** Throws unless the caller may. */
   #decide(question: Question, shown: string): void {
     const decision = decide(question);
+    this.witness?.(question);
     this.note("access", explained(decision));
     if (decision.allowed) return;
     const { principal, action } = question;
@@ -347,7 +358,14 @@ export class Admission implements Request {
 }
 
 /** Makes what an alias of a service's own is to name. Joins whoever is at it. */
-export type MakeServiceKey = (account: string, alias: string) => Promise<unknown>;
+type MakeServiceKey = (account: string, alias: string) => Promise<unknown>;
+type Rehearse = (service: Service, rehearsal: Rehearsal) => Promise<Rehearsed>;
+
+/** Requests that a request makes in its turn. */
+export interface Further {
+  readonly makeServiceKey: MakeServiceKey;
+  readonly rehearse: Rehearse;
+}
 
 let latest = { reason: "", sid: "", text: "" };
 
