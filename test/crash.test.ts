@@ -1,24 +1,19 @@
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { PUBLIC_KEY_FILE, verify } from "../lib/audit.ts";
 import { openDatabase } from "../lib/store/binding.ts";
 import { openStore } from "../lib/store.ts";
 import { library, node } from "./child.ts";
+import { afterOpening, any, compileDieAt, crashes, MOST } from "./crashes.ts";
 
-/** How many steps of a program are tried, evenly spread: set it high to try all, for a quarter of an hour. */
-const MOST = Number(process.env.KEYSTEAD_CRASHES ?? 30);
 vi.setConfig({ testTimeout: 60_000 + MOST * 2000 });
 
 /** The day on which the prepared deletion is due. */
 const later = Date.now() + 8 * 86_400_000;
 const description = "the one that is being made";
 const root = mkdtempSync(join(tmpdir(), "keystead-crash-"));
-const dieAt = join(root, "die_at");
 const prepared = join(root, "prepared");
 /** Token objects: domain key, binding key, and the two halves of the audit key. */
 const objects = 4;
@@ -79,21 +74,6 @@ interface Left {
   opened?: string;
 }
 
-/** Runs a program that is killed right before its step N, or never when N is 0. */
-async function run(directory: string, n: number, program: string) {
-  const command = [process.execPath, "--input-type=module", "-e", program, directory];
-  const child = spawn(dieAt, [directory, String(n), ...command], {
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
-  });
-  const [output, errors, log, [code]] = await Promise.all([
-    text(child.stdout as NodeJS.ReadableStream),
-    text(child.stderr as NodeJS.ReadableStream),
-    text(child.stdio[3] as NodeJS.ReadableStream),
-    once(child, "close"),
-  ]);
-  return { code: code as number, output, errors, steps: log.split("\n").slice(0, -1) };
-}
-
 /** What holds after every crash: the service opens, each key works, and nothing lies around without its key. */
 async function inspect(directory: string, ciphertext = "", opened?: string): Promise<Left> {
   const { stdout } = await node(inspection, [directory, ciphertext]);
@@ -125,61 +105,11 @@ async function inspect(directory: string, ciphertext = "", opened?: string): Pro
   return left;
 }
 
-/**
- * Kills the program right before each of the steps that `which` picks, or of `MOST` of them, evenly spread, and
- * each time hands what is left to `check`, with what the program had said by then. A few run at a time.
- */
-async function crashes(
-  program: string,
-  which: (step: string, index: number, steps: string[]) => boolean,
-  prepare: (directory: string) => void,
-  check: (directory: string, output: string) => Promise<void>,
-): Promise<void> {
-  const place = (name: string) => {
-    const directory = join(root, name);
-    prepare(directory);
-    return directory;
-  };
-  const whole = place("whole");
-  const { code, steps, output, errors } = await run(whole, 0, program);
-  expect([code, errors]).toEqual([0, ""]);
-  await check(whole, output);
-  rmSync(whole, { recursive: true });
-
-  const numbers = steps.flatMap((step, i) => (which(step, i, steps) ? [i + 1] : []));
-  expect(numbers.length).toBeGreaterThan(0);
-  const stride = Math.max(1, numbers.length / MOST);
-  const chosen = numbers.filter((_, i) => Math.floor(i / stride) !== Math.floor((i - 1) / stride));
-  const failures: string[] = [];
-  const worker = async () => {
-    for (let n = chosen.shift(); n !== undefined; n = chosen.shift()) {
-      const directory = place(`step-${n}`);
-      const died = await run(directory, n, program);
-      try {
-        // Not every run has as many steps: then it ends by itself.
-        expect([137, 0], died.errors).toContain(died.code);
-        await check(directory, died.output);
-      } catch (error) {
-        failures.push(`killed before step ${n}, ${died.steps[n - 1]}: ${(error as Error).message}`);
-      }
-      rmSync(directory, { recursive: true });
-    }
-  };
-  await Promise.all([worker(), worker(), worker()]);
-  expect(failures).toEqual([]);
-}
-
 const copy = (directory: string) => cpSync(prepared, directory, { recursive: true });
-
-/** All steps but those on the index of SQLite's log in shared memory, which is made anew. */
-const any = (step: string) => !step.endsWith("-shm");
-/** Those behind the opening, which ends when its lock is let go of. */
-const afterOpening = (step: string, index: number, steps: string[]) =>
-  any(step) && index > steps.indexOf("unlink lock.db-journal");
 
 describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
   beforeAll(async () => {
-    execFileSync("cc", ["-O2", "-o", dieAt, join(import.meta.dirname, "native", "die_at.c")]);
+    compileDieAt(root);
     const { stdout } = await node(
       `import { Kms } from ${library("index")};
     const kms = await Kms.open({ directory: process.argv[1] });
@@ -198,7 +128,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
   });
 
   test("of CreateKey leaves the key or nothing, and the key if it was answered", async () => {
-    await crashes(creation, afterOpening, copy, async (directory, answered) => {
+    await crashes(root, creation, afterOpening, copy, async (directory, answered) => {
       const left = await inspect(directory, kept.ciphertext, "kept");
       const others = left.keys.filter((key) => key.description !== description);
       expect(others.map((key) => key.keyId).sort()).toEqual([kept.keyId, doomed].sort());
@@ -209,7 +139,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
   });
 
   test("of a deletion leaves all of the key, pending, or nothing of it", async () => {
-    await crashes(deletion, afterOpening, copy, async (directory, destroyed) => {
+    await crashes(root, deletion, afterOpening, copy, async (directory, destroyed) => {
       const left = await inspect(directory, kept.ciphertext, "kept");
       expect(left.keys.find((key) => key.keyId === kept.keyId)?.state).toBe("Enabled");
       const there = left.keys.find((key) => key.keyId === doomed);
@@ -222,7 +152,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
 
   test("of a rotation leaves the key with its old material or with both, and opens what it sealed", async () => {
     const outcomes = new Set<number>();
-    await crashes(rotation, afterOpening, copy, async (directory, rotated) => {
+    await crashes(root, rotation, afterOpening, copy, async (directory, rotated) => {
       await inspect(directory, kept.ciphertext, "kept");
       const database = openDatabase(join(directory, "keystead.db"), 0);
       const materials = database
@@ -238,7 +168,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
 
   test("of a login leaves the token whole, though SoftHSM empties it in between", async () => {
     const token = (step: string) => /token\.object$/.test(step);
-    await crashes(creation, token, copy, async (directory) => {
+    await crashes(root, creation, token, copy, async (directory) => {
       await inspect(directory, kept.ciphertext, "kept");
     });
   });
@@ -246,7 +176,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
   test("of a later opening leaves all keys", async () => {
     const opening = (step: string, index: number, steps: string[]) =>
       any(step) && !afterOpening(step, index, steps);
-    await crashes(creation, opening, copy, async (directory) => {
+    await crashes(root, creation, opening, copy, async (directory) => {
       const left = await inspect(directory, kept.ciphertext, "kept");
       expect(left.keys.length).toBeGreaterThanOrEqual(2);
     });
@@ -254,6 +184,7 @@ describe.skipIf(process.platform !== "linux")("kill -9 before any step", () => {
 
   test("of the first opening leaves what the next one completes", async () => {
     await crashes(
+      root,
       creation,
       any,
       (directory) => mkdirSync(directory),
