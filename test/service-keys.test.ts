@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Kms, Kms as Service } from "../lib/index.ts";
+import { openStore } from "../lib/store.ts";
 import { library, node } from "./child.ts";
 import { ACCOUNT, bytes, newKey, openTestDeployment, REGION, refusal, text } from "./deployment.ts";
 
@@ -133,6 +134,16 @@ describe("a key that a service manages", () => {
     await kms.runDue();
     expect((await kms.listKeyRotations({ KeyId })).Rotations).toHaveLength(1);
     expect(await open(yearly, blob)).toBe("kept");
+  });
+
+  test("does not count towards the account's limit of keys", async () => {
+    const store = await openStore({ file: `${directory}/keystead.db` });
+    const count = () => store.countKeys(REGION, ACCOUNT);
+    const before = await count();
+    await newKey(kms);
+    await seal(kms.service("uncounted"), "alias/aws/uncounted");
+    expect(await count()).toBe(before + 1);
+    await store.close();
   });
 
   test("is not made for others, nor under other names", async () => {

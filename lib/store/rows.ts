@@ -305,6 +305,7 @@ export interface Store {
   keysToExpire(now: number): Soon<KeyRow[]>;
   /** Every version, the oldest first. */
   backingKeys(region: string, keyId: string): Soon<BackingKeyRow[]>;
+  /** The customer's own: those that services made do not count. */
   countKeys(region: string, account: string): Soon<number>;
   countAliases(region: string, keyId: string): Soon<number>;
   meta(name: string): Soon<string | undefined>;

@@ -57,7 +57,9 @@ export const LISTS = {
 } as const;
 
 export const QUERIES = {
-  countKeys: "SELECT count(*) FROM keys WHERE region = ? AND account = ?",
+  countKeys:
+    "SELECT count(*) - (SELECT count(*) FROM keys WHERE region = ? AND account = ? AND service IS NOT NULL) " +
+    "FROM keys WHERE region = ? AND account = ?",
   countAliases: "SELECT count(*) FROM aliases WHERE region = ? AND key_id = ?",
   countGrants: "SELECT count(*) FROM grants WHERE region = ? AND key_id = ?",
   meta: "SELECT value FROM meta WHERE name = ?",

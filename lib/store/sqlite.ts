@@ -256,7 +256,7 @@ export class SqliteStore implements Store {
   }
 
   countKeys(region: string, account: string): number {
-    return this.#open().get(QUERIES.countKeys, region, account)?.[0];
+    return this.#open().get(QUERIES.countKeys, region, account, region, account)?.[0];
   }
 
   countAliases(region: string, keyId: string): number {

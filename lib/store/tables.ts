@@ -177,6 +177,7 @@ export const tables = {
 
 export const INDEXES = `
 CREATE INDEX keys_by_account ON keys (region, account, key_id);
+CREATE INDEX keys_by_service ON keys (region, account) WHERE service IS NOT NULL;
 CREATE INDEX keys_by_id ON keys (key_id, region);
 CREATE INDEX keys_by_deletion ON keys (deletion_at) WHERE deletion_at IS NOT NULL;
 CREATE INDEX keys_by_rotation ON keys (next_rotation_at) WHERE next_rotation_at IS NOT NULL;
