@@ -1,12 +1,18 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { EncryptionContext } from "./ciphertext.ts";
-import { type Body, type Direction, type FrameEngine, opening, sealing } from "./envelope/body.ts";
+import { readBlock } from "./envelope/block.ts";
+import { type Body, type Direction, type FrameEngine, framesIn, opening, sealing } from "./envelope/body.ts";
+import { EnvelopeError } from "./envelope/error.ts";
 import { replaceFile } from "./envelope/file.ts";
 import { parseHeader, readHeader } from "./envelope/header.ts";
-import { type ByteSource, FileIntake, type Intake } from "./envelope/intake.ts";
+import { type ByteSource, FileIntake, type Intake, StreamIntake } from "./envelope/intake.ts";
+import { clientOf, KmsKeys } from "./envelope/kms-keys.ts";
+import { legacyFrames } from "./envelope/legacy.ts";
 import { admitMessage, type MessageHeader, newMessage } from "./envelope/message.ts";
+import type { KeyProvider } from "./envelope/provider.ts";
 import { type Passage, passRuns, passWhole, rotating } from "./envelope/runs.ts";
+import type { Witness } from "./envelope/signature.ts";
 import { readable } from "./envelope/stream.ts";
 import { frames } from "./hsm.ts";
 import type { Caller } from "./request.ts";
@@ -25,22 +31,43 @@ interface PassOptions {
 }
 
 export interface EncryptOptions extends PassOptions {
-  /** Key id, key ARN, alias name or alias ARN. */
-  KeyId: string;
+  /** Key id, key ARN, alias name or alias ARN. Of several, any one opens the message; the first makes the data key. */
+  KeyId: string | readonly string[];
   /** Stored readably in the message, and bound to it. */
   EncryptionContext?: EncryptionContext | undefined;
   /** Bytes of plaintext in a frame, 1 to 16 MiB. Default 64 KiB. */
   FrameLength?: number | undefined;
+  /**
+   * Ends the message with a signature (suite 0x0578): who may decrypt it then cannot change it unnoticed. Default false:
+   * key committing alone (suite 0x0478).
+   */
+  Signed?: boolean | undefined;
 }
+
+/** Of the Encryption SDK. What is written is always committed to its data key: the first half changes nothing here. */
+export type CommitmentPolicy =
+  | "REQUIRE_ENCRYPT_REQUIRE_DECRYPT"
+  | "REQUIRE_ENCRYPT_ALLOW_DECRYPT"
+  | "FORBID_ENCRYPT_ALLOW_DECRYPT";
 
 export interface DecryptOptions extends PassOptions {
   /** Pairs that the message's encryption context must have; it may have more. */
   EncryptionContext?: EncryptionContext | undefined;
   /** Only data keys under these keys are tried: key ARNs or key ids. Default: any that the caller may use. */
-  KeyId?: string | string[] | undefined;
+  KeyId?: string | readonly string[] | undefined;
+  /** Whether messages may be opened that are not committed to their data key. Default REQUIRE_ENCRYPT_REQUIRE_DECRYPT. */
+  CommitmentPolicy?: CommitmentPolicy | undefined;
+  /**
+   * What a stream does with a signed message, whose signature is behind its last byte: `release` gives each frame as soon
+   * as it is authentic, and ends with an error when the signature is wrong; `hold` gives nothing before, and keeps up to
+   * MaxHeldLength in memory; `refuse` takes unsigned messages alone. Bytes and files are always held. Default `release`.
+   */
+  SignedMessages?: "release" | "hold" | "refuse" | undefined;
+  /** Default 64 MiB. */
+  MaxHeldLength?: number | undefined;
   /** Default 16. */
   MaxEncryptedDataKeys?: number | undefined;
-  /** Default 16 MiB. A stream or a file takes about six times as much memory. */
+  /** Default 16 MiB. A stream or a file takes about six times as much memory. A body that is not framed is one frame. */
   MaxFrameLength?: number | undefined;
 }
 
@@ -61,6 +88,7 @@ export interface FileResult {
 const FRAME_LENGTH = 64 << 10;
 const MAX_FRAME_LENGTH = 16 << 20;
 const MAX_ENCRYPTED_DATA_KEYS = 16;
+const MAX_HELD_LENGTH = 64 << 20;
 
 const RUN_IN_STREAM = 1 << 20;
 const RUN_IN_FILE = 4 << 20;
@@ -81,6 +109,9 @@ interface Started {
   head: Uint8Array;
   /** How many bytes of the source are used up already. */
   used: number;
+  witness: Witness | undefined;
+  /** Of a body that is not framed: the most bytes it may have. */
+  blockLimit?: number;
 }
 
 /**
@@ -113,9 +144,17 @@ export class Envelope {
   decrypt(source: ByteSource, options?: DecryptOptions): Readable;
   decrypt(source: Uint8Array | ByteSource, options: DecryptOptions = {}): Promise<Uint8Array> | Readable {
     if (source instanceof Uint8Array) return this.#whole(source, options, this.#admit(source, options));
-    return readable(source, options.signal, (intake, signal) =>
-      this.#runs(intake, inStream(), { ...options, signal }, () => this.#admit(intake, options)),
-    );
+    return readable(source, options.signal, (intake, signal) => {
+      let signed = false;
+      const onHeader = (header: MessageHeader) => {
+        signed = header.Signed;
+        return options.onHeader?.(header);
+      };
+      const told = { ...options, signal, onHeader };
+      const pieces = this.#runs(intake, inStream(), told, () => this.#admit(intake, told));
+      if (options.SignedMessages !== "hold") return pieces;
+      return held(pieces, () => signed, options.MaxHeldLength ?? MAX_HELD_LENGTH);
+    });
   }
 
   /** Replaces the file `to` as a whole, or not at all; its mode becomes 0600. `from` may be the same file. */
@@ -130,14 +169,14 @@ export class Envelope {
 
   async #begin(options: EncryptOptions): Promise<Started> {
     options.signal?.throwIfAborted();
-    const { KeyId, EncryptionContext = {}, FrameLength = FRAME_LENGTH } = options;
+    const { EncryptionContext = {}, FrameLength = FRAME_LENGTH, Signed = false } = options;
     if (!Number.isInteger(FrameLength) || FrameLength < 1 || FrameLength > MAX_FRAME_LENGTH) {
       throw new TypeError(`FrameLength: must be a whole number from 1 to ${MAX_FRAME_LENGTH}`);
     }
-    const message = { keyId: KeyId, context: EncryptionContext, frameLength: FrameLength };
-    const { head, body, header } = await newMessage(this.#caller, message);
+    const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed };
+    const { head, body, header, witness } = await newMessage(this.#keys(options.KeyId), message);
     await tell(options, header, body);
-    return { direction: sealing, body, head, used: 0 };
+    return { direction: sealing, body, head, used: 0, witness };
   }
 
   async #admit(source: Uint8Array | Intake, options: DecryptOptions): Promise<Started> {
@@ -148,38 +187,78 @@ export class Envelope {
     };
     const received =
       source instanceof Uint8Array ? parseHeader(source, limits) : await readHeader(source, limits);
-    const required = options.EncryptionContext ?? {};
-    const keys = typeof options.KeyId === "string" ? [options.KeyId] : options.KeyId;
-    const { body, header } = await admitMessage(this.#caller, received, { keys, context: required });
-    await tell(options, header, body);
-    const used = received.body.length + received.tag.length;
-    return { direction: opening, body, head: new Uint8Array(0), used };
+    if (received.suite.signature && options.SignedMessages === "refuse") {
+      throw new EnvelopeError("UNSUPPORTED", "the message is signed, which SignedMessages refuses");
+    }
+    const demands = { context: options.EncryptionContext ?? {}, uncommitted: allowsUncommitted(options) };
+    const opened = await admitMessage(this.#keys(options.KeyId), received, demands);
+    await tell(options, opened.header, opened.body);
+    const used = received.body.length + received.authentication.length;
+    const blockLimit = limits.frameLength;
+    return { direction: opening, ...opened, head: new Uint8Array(0), used, blockLimit };
+  }
+
+  #keys(KeyId: string | readonly string[] | undefined): KeyProvider {
+    return new KmsKeys(clientOf(this.#caller), typeof KeyId === "string" ? [KeyId] : KeyId);
   }
 
   async #whole(source: Uint8Array, options: PassOptions, starting: Promise<Started>): Promise<Uint8Array> {
     const started = await starting;
-    const { direction, body, head, used } = started;
+    const { direction, body, head, used, witness } = started;
     try {
       const input = source.subarray(used);
-      const output = Buffer.allocUnsafeSlow(
-        head.length + direction.run(input.length, body.frameLength, true).output,
-      );
-      output.set(head);
-      await passWhole(this.#passage(started, options, source.length), input, output.subarray(head.length));
-      return output;
+      if (body.frameLength === 0)
+        return await this.#block(started, new StreamIntake([input], options.signal), options);
+      const footerLength = witness?.footerLength ?? 0;
+      const length = direction.footed ? framesIn(input, body.frameLength, footerLength) : input.length;
+      const frames = direction.run(length, body.frameLength, true).output;
+      const room = head.length + frames + (direction.footed ? 0 : footerLength);
+      const output = Buffer.allocUnsafeSlow(room);
+      try {
+        output.set(head);
+        const between = output.subarray(head.length, head.length + frames);
+        await passWhole(this.#passage(started, options, source.length), input.subarray(0, length), between);
+        const footer = witness?.finish(input.subarray(length)) ?? new Uint8Array(0);
+        output.set(footer, head.length + frames);
+        return output.subarray(0, head.length + frames + footer.length);
+      } catch (error) {
+        output.fill(0);
+        throw error;
+      }
     } finally {
       body.key.fill(0);
     }
   }
 
-  async *#runs(intake: Intake, pace: Pace, options: PassOptions, start: () => Promise<Started>) {
+  async *#runs(
+    intake: Intake,
+    pace: Pace,
+    options: PassOptions,
+    start: () => Promise<Started>,
+  ): AsyncGenerator<Uint8Array, void, void> {
     const started = await start();
     try {
+      if (started.body.frameLength === 0) {
+        yield await this.#block(started, intake, options, pace.total);
+        return;
+      }
       if (started.head.length > 0) yield started.head;
       yield* passRuns({ ...this.#passage(started, options, pace.total), ...pace, intake });
     } finally {
       started.body.key.fill(0);
     }
+  }
+
+  async #block(
+    started: Started,
+    intake: Intake,
+    { onProgress }: PassOptions,
+    total?: number,
+  ): Promise<Uint8Array> {
+    const { body, witness, blockLimit: limit = 0, used } = started;
+    const plaintext = await readBlock(body, intake, { limit, witness });
+    onProgress?.({ done: used + plaintext.length, total });
+    return plaintext;
   }
 
   async #file<Options extends PassOptions>(
@@ -207,14 +286,60 @@ export class Envelope {
     }
   }
 
-  #passage({ direction, body, used }: Started, { signal, onProgress }: PassOptions, total?: number): Passage {
+  #passage(started: Started, { signal, onProgress }: PassOptions, total?: number): Passage {
+    const { direction, body, used, witness } = started;
     const progress = onProgress && ((done: number) => onProgress({ done: used + done, total }));
-    return { engine: this.#engine, direction, body, signal, progress };
+    const engine = body.version === 1 ? legacyFrames : this.#engine;
+    return { engine, direction, body, witness, signal, progress };
   }
 }
 
 function inStream(): Pace {
   return { runLength: RUN_IN_STREAM, allocate: (length) => Buffer.allocUnsafeSlow(length) };
+}
+
+function allowsUncommitted({
+  CommitmentPolicy = "REQUIRE_ENCRYPT_REQUIRE_DECRYPT",
+}: DecryptOptions): boolean {
+  switch (CommitmentPolicy) {
+    case "REQUIRE_ENCRYPT_REQUIRE_DECRYPT":
+      return false;
+    case "REQUIRE_ENCRYPT_ALLOW_DECRYPT":
+    case "FORBID_ENCRYPT_ALLOW_DECRYPT":
+      return true;
+    default:
+      throw new TypeError(`CommitmentPolicy: there is none called ${CommitmentPolicy}`);
+  }
+}
+
+/** All at once, when the last of it is there; of a message that is not signed, piece by piece. */
+async function* held(
+  pieces: AsyncIterable<Uint8Array>,
+  signed: () => boolean,
+  limit: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  const kept: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const piece of pieces) {
+      if (!signed()) {
+        yield piece;
+        continue;
+      }
+      kept.push(piece);
+      length += piece.length;
+      if (length > limit) {
+        throw new EnvelopeError(
+          "LIMIT",
+          `the message is signed, and more than ${limit} bytes would be held until its end: raise MaxHeldLength`,
+        );
+      }
+    }
+  } catch (error) {
+    for (const piece of kept) piece.fill(0);
+    throw error;
+  }
+  yield* kept;
 }
 
 async function tell({ onHeader }: PassOptions, header: MessageHeader, body: Body): Promise<void> {

@@ -159,8 +159,10 @@ describe("the header", () => {
     for await (const _ of stream) expect(told.length).toBe(3);
     expect(told[0]).toEqual({
       KeyId,
+      EncryptedDataKeys: [{ Provider: "aws-kms", KeyId }],
       EncryptionContext,
       AlgorithmSuite: "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY",
+      Signed: false,
       MessageId: expect.any(Uint8Array),
       FrameLength: 65536,
     });

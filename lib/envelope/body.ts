@@ -1,6 +1,6 @@
 import type { FrameJob } from "../hsm.ts";
 import { EnvelopeError } from "./error.ts";
-import { TAG_LENGTH } from "./suite.ts";
+import { IV_LENGTH, TAG_LENGTH } from "./suite.ts";
 
 /** What seals and opens runs of frames, on all cores. */
 export interface FrameEngine {
@@ -11,8 +11,11 @@ export interface FrameEngine {
 
 /** What all frames of one message share. `key` is wiped by whoever made it, when the body is done. */
 export interface Body {
+  /** Of the message format. */
+  version: 1 | 2;
   key: Uint8Array;
   messageId: Uint8Array;
+  /** 0 for a body that is not framed. */
   frameLength: number;
 }
 
@@ -24,6 +27,12 @@ export interface Run {
   output: number;
 }
 
+/** A run on both of its sides. */
+export interface Passed {
+  input: Uint8Array;
+  output: Uint8Array;
+}
+
 /** Sealing and opening are the same walk over frames, seen from either side. */
 export interface Direction {
   /** A regular frame's bytes, as they go in and as they come out. */
@@ -32,12 +41,19 @@ export interface Direction {
   readonly tail: number;
   /** The frames that `available` bytes hold for certain; all that is left of the message when it `ends` there. */
   run(available: number, frameLength: number, ends: boolean): Run;
+  /** Whether what goes in ends with the footer of a signed message. */
+  readonly footed: boolean;
+  /** Which of the two a signature is of. */
+  sealed(run: Passed): Uint8Array;
   /** Rejects with NOT_AUTHENTIC when a frame is not what was sealed; `output` is then wiped. */
   start(engine: FrameEngine, job: FrameJob): Promise<void>;
 }
 
 const SEQUENCE_LENGTH = 4;
-const IV_LENGTH = 12;
+/** In front of the final frame's number. */
+const SEQUENCE_END = 0xffffffff;
+/** Where the final frame has its length. */
+const LENGTH_AT = 2 * SEQUENCE_LENGTH + IV_LENGTH;
 /** What a regular frame has beside its content, and what the final one has. */
 const REGULAR = SEQUENCE_LENGTH + IV_LENGTH + TAG_LENGTH;
 const FINAL = REGULAR + 2 * SEQUENCE_LENGTH;
@@ -52,6 +68,8 @@ export const sealing: Direction = {
       return { frames: regular, input: regular * frameLength, output: regular * (frameLength + REGULAR) };
     return { frames: regular + 1, input: available, output: available + regular * REGULAR + FINAL };
   },
+  footed: false,
+  sealed: ({ output }) => output,
   start: (engine, job) => engine.seal(job),
 };
 
@@ -71,6 +89,8 @@ export const opening: Direction = {
     }
     return { frames: regular + 1, input: available, output: regular * frameLength + last };
   },
+  footed: true,
+  sealed: ({ input }) => input,
   async start(engine, job) {
     if (await engine.open(job)) return;
     throw new EnvelopeError("NOT_AUTHENTIC", "a frame of the message was changed, moved, cut or added");
@@ -90,4 +110,24 @@ export function checkFrameNumbers(firstSequence: number, run: Run): void {
 /** How many regular frames make a run of about `bytes`. */
 export function framesInRun(bytes: number, frameLength: number): number {
   return Math.max(1, Math.floor(bytes / frameLength));
+}
+
+/**
+ * How many of the last bytes of a message, from the beginning of a frame, are of frames: what is behind them is a footer,
+ * of at most `footerLength` bytes.
+ */
+export function framesIn(bytes: Uint8Array, frameLength: number, footerLength: number): number {
+  if (footerLength === 0) return bytes.length;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const regular = frameLength + REGULAR;
+  // No final frame begins before: it and what is behind it would not fill the rest.
+  const first = Math.ceil((bytes.length - footerLength - FINAL - frameLength) / regular);
+  for (let at = Math.max(0, first) * regular; at + FINAL <= bytes.length; at += regular) {
+    if (view.getUint32(at) !== SEQUENCE_END) continue;
+    return Math.min(bytes.length, at + FINAL + view.getUint32(at + LENGTH_AT));
+  }
+  throw new EnvelopeError(
+    "TRUNCATED",
+    "the message ends before its final frame, or goes on behind its signature",
+  );
 }

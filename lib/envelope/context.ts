@@ -14,11 +14,6 @@ export function encodeContext(context: EncryptionContext): Uint8Array {
     if (typeof value !== "string") {
       throw new TypeError(`EncryptionContext: the value of ${JSON.stringify(key)} is not a string`);
     }
-    if (key.startsWith(RESERVED)) {
-      throw new TypeError(
-        `EncryptionContext: keys that begin with "${RESERVED}" are reserved, choose another`,
-      );
-    }
     return { key: utf8(key), value: utf8(value) };
   });
   if (pairs.length === 0) return new Uint8Array(0);
@@ -38,7 +33,8 @@ export function encodeContext(context: EncryptionContext): Uint8Array {
   return bytes;
 }
 
-export function decodeContext(bytes: Uint8Array): EncryptionContext {
+/** `ours` is the one reserved key that may be there, if any. */
+export function decodeContext(bytes: Uint8Array, ours?: string): EncryptionContext {
   if (bytes.length === 0) return {};
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -63,7 +59,7 @@ export function decodeContext(bytes: Uint8Array): EncryptionContext {
   if (count === 0 || at !== bytes.length || pairs.size !== count) {
     throw new EnvelopeError("MALFORMED", "the header's encryption context has a wrong count, or a key twice");
   }
-  const reserved = [...pairs.keys()].find((key) => key.startsWith(RESERVED));
+  const reserved = [...pairs.keys()].find((key) => key.startsWith(RESERVED) && key !== ours);
   if (reserved !== undefined) {
     throw new EnvelopeError(
       "MALFORMED",
@@ -79,6 +75,13 @@ function utf8(text: string): Buffer {
     throw new TypeError(`EncryptionContext: ${JSON.stringify(text)} has half of a surrogate pair`);
   }
   return bytes;
+}
+
+/** What users give of a context has none of the keys that suites add. */
+export function refuseReserved(context: EncryptionContext): void {
+  if (Object.keys(context).some((key) => key.startsWith(RESERVED))) {
+    throw new TypeError(`EncryptionContext: keys that begin with "${RESERVED}" are reserved, choose another`);
+  }
 }
 
 /** Each pair of `required` must be in `context`; more may be there. */

@@ -2,23 +2,29 @@ import type { EncryptionContext } from "../ciphertext.ts";
 import { decodeContext } from "./context.ts";
 import { EnvelopeError } from "./error.ts";
 import type { Intake } from "./intake.ts";
-import { type Suite, suites, TAG_LENGTH } from "./suite.ts";
+import { PUBLIC_KEY } from "./signature.ts";
+import { HEADER_IV, IV_LENGTH, type Suite, suites, TAG_LENGTH } from "./suite.ts";
 
+const NON_FRAMED = 1;
 const FRAMED = 2;
+/** Of format version 1: "Customer Authenticated Encrypted Data". */
+const TYPE = 0x80;
+const NOTHING = new Uint8Array(0);
 
 export interface EncryptedDataKey {
   providerId: string;
-  /** For "aws-kms": the ARN of the key that encrypted it. */
-  providerInfo: string;
+  /** Names the key that encrypted it: for "aws-kms", its ARN. */
+  providerInfo: Uint8Array;
   ciphertext: Uint8Array;
 }
 
-/** A header of message format version 2 with a framed body. Source: data-format/message-header.md. */
+/** A header of either message format. Source: data-format/message-header.md. */
 export interface Header {
   suite: Suite;
   messageId: Uint8Array;
   context: EncryptionContext;
-  encryptedDataKeys: EncryptedDataKey[];
+  encryptedDataKeys: readonly EncryptedDataKey[];
+  /** 0 for a body that is not framed. */
   frameLength: number;
   commitment: Uint8Array;
 }
@@ -26,7 +32,10 @@ export interface Header {
 export interface ReceivedHeader extends Header {
   /** The serialised header body, which `tag` authenticates. */
   body: Uint8Array;
+  iv: Uint8Array;
   tag: Uint8Array;
+  /** How the header ends, behind its body. */
+  authentication: Uint8Array;
 }
 
 /** What a header may ask of its reader before anything of it is authentic. */
@@ -37,20 +46,24 @@ export interface HeaderLimits {
 
 /** The header body of which `context` is the encoded encryption context. */
 export function serialiseHeader(header: Header, context: Uint8Array): Uint8Array {
+  const { suite, frameLength } = header;
+  const old = suite.version === 1;
   const fields = [
-    uint8(header.suite.version),
-    uint16(header.suite.id),
+    old ? Uint8Array.of(suite.version, TYPE) : Uint8Array.of(suite.version),
+    uint16(suite.id),
     header.messageId,
     uint16(context.length),
     context,
     uint16(header.encryptedDataKeys.length),
   ];
   for (const { providerId, providerInfo, ciphertext } of header.encryptedDataKeys) {
-    for (const field of [Buffer.from(providerId), Buffer.from(providerInfo), ciphertext]) {
+    for (const field of [Buffer.from(providerId), providerInfo, ciphertext]) {
       fields.push(uint16(field.length), field);
     }
   }
-  fields.push(uint8(FRAMED), uint32(header.frameLength), header.commitment);
+  fields.push(Uint8Array.of(frameLength === 0 ? NON_FRAMED : FRAMED));
+  if (old) fields.push(uint32(0), Uint8Array.of(IV_LENGTH));
+  fields.push(uint32(frameLength), header.commitment);
   return Buffer.concat(fields);
 }
 
@@ -99,23 +112,22 @@ function* headerParser(limits: HeaderLimits): Generator<number, ReceivedHeader, 
   if (version !== 1 && version !== 2) {
     throw new EnvelopeError("MALFORMED", "this is not a message of the AWS Encryption SDK");
   }
-  if (version === 1) {
-    throw new EnvelopeError(
-      "UNSUPPORTED",
-      "messages of format version 1 are not read, only those of version 2",
-    );
+  if (version === 1 && (yield* take(1)).readUInt8() !== TYPE) {
+    throw new EnvelopeError("MALFORMED", "this is not a message of the AWS Encryption SDK");
   }
   const id = (yield* take(2)).readUInt16BE();
   const suite = suites.get(id);
   if (suite === undefined) {
-    const readable = [...suites.keys()].map(hexadecimal).join(", ");
+    throw new EnvelopeError("UNSUPPORTED", `there is no algorithm suite ${hexadecimal(id)}`);
+  }
+  if (suite.version !== version) {
     throw new EnvelopeError(
-      "UNSUPPORTED",
-      `algorithm suite ${hexadecimal(id)} is not read, only ${readable}`,
+      "MALFORMED",
+      `algorithm suite ${hexadecimal(id)} does not go with format version ${version}`,
     );
   }
   const messageId = yield* take(suite.messageIdLength);
-  const context = decodeContext(yield* sized());
+  const context = decodeContext(yield* sized(), suite.signature && PUBLIC_KEY);
 
   const count = (yield* take(2)).readUInt16BE();
   if (count === 0) throw new EnvelopeError("MALFORMED", "the header has no encrypted data key");
@@ -128,25 +140,43 @@ function* headerParser(limits: HeaderLimits): Generator<number, ReceivedHeader, 
   const encryptedDataKeys: EncryptedDataKey[] = [];
   for (let i = 0; i < count; i++) {
     const providerId = (yield* sized()).toString();
-    const providerInfo = (yield* sized()).toString();
+    const providerInfo = yield* sized();
     encryptedDataKeys.push({ providerId, providerInfo, ciphertext: yield* sized() });
   }
 
   const contentType = (yield* take(1)).readUInt8();
-  if (contentType === 1) throw new EnvelopeError("UNSUPPORTED", "non-framed messages are not read");
-  if (contentType !== FRAMED) throw new EnvelopeError("MALFORMED", `there is no content type ${contentType}`);
+  if (contentType !== FRAMED && contentType !== NON_FRAMED) {
+    throw new EnvelopeError("MALFORMED", `there is no content type ${contentType}`);
+  }
+  if (version === 1) {
+    const [reserved, ivLength] = [(yield* take(4)).readUInt32BE(), (yield* take(1)).readUInt8()];
+    if (reserved !== 0 || ivLength !== IV_LENGTH) {
+      throw new EnvelopeError(
+        "MALFORMED",
+        "the header has reserved bytes that are not 0, or IVs of another length",
+      );
+    }
+  }
   const frameLength = (yield* take(4)).readUInt32BE();
-  if (frameLength === 0) throw new EnvelopeError("MALFORMED", "the header declares frames of no length");
+  if ((frameLength === 0) !== (contentType === NON_FRAMED)) {
+    throw new EnvelopeError(
+      "MALFORMED",
+      "the header declares frames of no length, or a length without frames",
+    );
+  }
   if (frameLength > limits.frameLength) {
     throw new EnvelopeError(
       "LIMIT",
       `the header declares frames of ${frameLength} bytes, the limit is ${limits.frameLength}`,
     );
   }
-  const commitment = yield* take(suite.commitmentLength);
+  const commitment = suite.commitmentLength > 0 ? yield* take(suite.commitmentLength) : NOTHING;
   const body = Buffer.concat(fields);
+  const iv = version === 1 ? yield* take(IV_LENGTH) : HEADER_IV;
   const tag = yield* take(TAG_LENGTH);
-  return { suite, messageId, context, encryptedDataKeys, frameLength, commitment, body, tag };
+  const authentication = version === 1 ? Buffer.concat([iv, tag]) : tag;
+  const parts = { suite, messageId, context, encryptedDataKeys, frameLength, commitment };
+  return { ...parts, body, iv, tag, authentication };
 }
 
 function endsInHeader(): EnvelopeError {
@@ -155,10 +185,6 @@ function endsInHeader(): EnvelopeError {
 
 function hexadecimal(id: number): string {
   return `0x${id.toString(16).padStart(4, "0")}`;
-}
-
-function uint8(value: number): Uint8Array {
-  return Uint8Array.of(value);
 }
 
 function uint16(value: number): Uint8Array {

@@ -19,11 +19,11 @@ export function isByteSource(source: unknown): source is ByteSource {
 
 export class StreamIntake implements Intake {
   readonly #iterator: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
-  readonly #signal: AbortSignal;
+  readonly #signal: AbortSignal | undefined;
   #rest: Uint8Array = new Uint8Array(0);
   #waiting = false;
 
-  constructor(source: ByteSource, signal: AbortSignal) {
+  constructor(source: ByteSource, signal?: AbortSignal) {
     this.#iterator =
       Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
     this.#signal = signal;
@@ -52,15 +52,15 @@ export class StreamIntake implements Intake {
   /** As the source's own `next`, but rejects as soon as the signal aborts, whatever the source does. */
   #next(): Promise<IteratorResult<Uint8Array>> {
     return new Promise((resolve, reject) => {
-      const abort = () => reject(this.#signal.reason);
-      if (this.#signal.aborted) return abort();
-      this.#signal.addEventListener("abort", abort, { once: true });
+      const abort = () => reject(this.#signal?.reason);
+      if (this.#signal?.aborted) return abort();
+      this.#signal?.addEventListener("abort", abort, { once: true });
       this.#waiting = true;
       Promise.resolve(this.#iterator.next())
         // Before the taker is told: it may ask for the next piece at once.
         .finally(() => {
           this.#waiting = false;
-          this.#signal.removeEventListener("abort", abort);
+          this.#signal?.removeEventListener("abort", abort);
         })
         .then(resolve, reject);
     });

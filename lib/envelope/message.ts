@@ -1,87 +1,162 @@
 import { randomBytes } from "node:crypto";
 import type { EncryptionContext } from "../ciphertext.ts";
-import type { Caller } from "../request.ts";
 import type { Body } from "./body.ts";
-import { encodeContext, requireContext } from "./context.ts";
-import { type DataKey, decryptDataKey, generateDataKey } from "./data-key.ts";
+import { encodeContext, refuseReserved, requireContext } from "./context.ts";
 import { EnvelopeError } from "./error.ts";
-import { type Header, type ReceivedHeader, serialiseHeader } from "./header.ts";
-import { commits, DEFAULT_SUITE, derive, headerIsAuthentic, headerTag } from "./suite.ts";
+import { type EncryptedDataKey, type Header, type ReceivedHeader, serialiseHeader } from "./header.ts";
+import type { KeyProvider, OpenedDataKey } from "./provider.ts";
+import { newSigner, newVerifier, PUBLIC_KEY, type Witness } from "./signature.ts";
+import {
+  commits,
+  DEFAULT_SUITE,
+  derive,
+  HEADER_IV,
+  headerIsAuthentic,
+  headerTag,
+  SIGNED_SUITE,
+} from "./suite.ts";
 
 /** What a message says of itself, all of it authentic. */
 export interface MessageHeader {
-  /** ARN of the KMS key that the data key is encrypted under. */
+  /** The key that the data key was encrypted under, or opened from: for KMS keys, the ARN. */
   KeyId: string;
+  /** Every key that the data key is encrypted under. */
+  EncryptedDataKeys: { Provider: string; KeyId: string }[];
+  /** A signed message's has its public key, "aws-crypto-public-key". */
   EncryptionContext: EncryptionContext;
   /** Name of the algorithm suite, e.g. "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY". */
   AlgorithmSuite: string;
+  /** Whether a signature at the end of the message says that all of it is its signer's. */
+  Signed: boolean;
   MessageId: Uint8Array;
+  /** 0 for a body that is not framed. */
   FrameLength: number;
 }
 
-export interface NewMessage {
-  /** The serialised header, with its tag. */
-  head: Uint8Array;
+/** Of a message whose header is done. */
+export interface Opened {
   body: Body;
   header: MessageHeader;
+  /** Has seen the header; of signed messages. */
+  witness: Witness | undefined;
+}
+
+export interface NewMessage extends Opened {
+  /** The serialised header, with its tag. */
+  head: Uint8Array;
 }
 
 /** A header with a fresh data key and message id. The caller wipes `body.key`. */
 export async function newMessage(
-  caller: Caller,
-  options: { keyId: string; context: EncryptionContext; frameLength: number },
+  keys: KeyProvider,
+  options: { context: EncryptionContext; frameLength: number; signed: boolean },
 ): Promise<NewMessage> {
-  const { context, frameLength } = options;
-  const suite = DEFAULT_SUITE;
+  const { frameLength, signed } = options;
+  const suite = signed ? SIGNED_SUITE : DEFAULT_SUITE;
+  refuseReserved(options.context);
+  const signing = suite.signature && (await newSigner(suite.signature));
+  const context = signing ? { ...options.context, [PUBLIC_KEY]: signing.publicKey } : options.context;
   const encodedContext = encodeContext(context);
   const messageId = randomBytes(suite.messageIdLength);
-  const dataKey = await generateDataKey(caller, suite, options.keyId, context);
+  const { plaintext, encrypted } = await keys.generate({ length: suite.keyLength, context });
   try {
-    const { key, commitment } = derive(suite, dataKey.plaintext, messageId);
-    const encryptedDataKeys = [dataKey.encrypted];
-    const header: Header = { suite, messageId, context, encryptedDataKeys, frameLength, commitment };
+    const { key, commitment } = derive(suite, plaintext, messageId);
+    const header: Header = {
+      suite,
+      messageId,
+      context,
+      encryptedDataKeys: encrypted,
+      frameLength,
+      commitment,
+    };
     const serialised = serialiseHeader(header, encodedContext);
+    const head = Buffer.concat([serialised, headerTag(suite, key, HEADER_IV, serialised)]);
+    signing?.signer.update(head);
     return {
-      head: Buffer.concat([serialised, headerTag(key, serialised)]),
-      body: { key, messageId, frameLength },
-      header: describe(header, dataKey),
+      head,
+      body: { version: suite.version, key, messageId, frameLength },
+      header: describe(header, encrypted[0] as EncryptedDataKey),
+      witness: signing?.signer,
     };
   } finally {
-    dataKey.plaintext.fill(0);
+    plaintext.fill(0);
   }
 }
 
 /** Checks a header, commitment first, with the data key it brings. The caller wipes `body.key`. */
 export async function admitMessage(
-  caller: Caller,
+  keys: KeyProvider,
   received: ReceivedHeader,
-  options: { keys: string[] | undefined; context: EncryptionContext },
-): Promise<{ body: Body; header: MessageHeader }> {
-  const { suite, messageId, frameLength } = received;
-  requireContext(received.context, options.context);
-  const dataKey = await decryptDataKey(caller, received, options.keys);
+  options: { context: EncryptionContext; uncommitted: boolean },
+): Promise<Opened> {
+  const { suite, messageId, frameLength, context } = received;
+  if (suite.commitmentLength === 0 && !options.uncommitted) {
+    throw new EnvelopeError(
+      "UNSUPPORTED",
+      `a message of suite ${suite.name} is not committed to its data key: to open it, set CommitmentPolicy to ` +
+        '"REQUIRE_ENCRYPT_ALLOW_DECRYPT"',
+    );
+  }
+  requireContext(context, options.context);
+  const witness = suite.signature && newVerifier(suite.signature, context[PUBLIC_KEY]);
+  const dataKey = await openDataKey(keys, received);
   try {
     const { key, commitment } = derive(suite, dataKey.plaintext, messageId);
     if (!commits(commitment, received.commitment)) {
       key.fill(0);
       throw new EnvelopeError("NOT_AUTHENTIC", "the message was not made with the data key that it brings");
     }
-    if (!headerIsAuthentic(key, received.body, received.tag)) {
+    if (!headerIsAuthentic(suite, key, received)) {
       key.fill(0);
       throw new EnvelopeError("NOT_AUTHENTIC", "the header of the message was changed");
     }
-    return { body: { key, messageId, frameLength }, header: describe(received, dataKey) };
+    witness?.update(received.body);
+    witness?.update(received.authentication);
+    const body = { version: suite.version, key, messageId, frameLength };
+    return { body, header: describe(received, dataKey.encrypted), witness };
   } finally {
     dataKey.plaintext.fill(0);
   }
 }
 
-function describe(header: Header, dataKey: DataKey): MessageHeader {
+/** The data key of a message: the first of its encrypted data keys that can be decrypted. */
+export async function openDataKey(keys: KeyProvider, header: Header): Promise<OpenedDataKey> {
+  const { encryptedDataKeys, suite, context } = header;
+  let opened: OpenedDataKey | undefined;
+  try {
+    opened = await keys.decrypt(encryptedDataKeys, { length: suite.keyLength, context });
+  } catch (cause) {
+    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    throw new EnvelopeError("NO_DATA_KEY", `no data key of the message can be decrypted (${reason})`, {
+      cause,
+    });
+  }
+  if (opened !== undefined) return opened;
+  const under = encryptedDataKeys.map(describeKey).map(({ Provider, KeyId }) => `${Provider} ${KeyId}`);
+  throw new EnvelopeError(
+    "NO_DATA_KEY",
+    `the message has no data key under a key that was given: it has some under ${under.join(", ")}`,
+  );
+}
+
+function describe(header: Header, used: EncryptedDataKey): MessageHeader {
   return {
-    KeyId: dataKey.encrypted.providerInfo,
+    KeyId: describeKey(used).KeyId,
+    EncryptedDataKeys: header.encryptedDataKeys.map(describeKey),
     EncryptionContext: header.context,
     AlgorithmSuite: header.suite.name,
+    Signed: header.suite.signature !== undefined,
     MessageId: Uint8Array.from(header.messageId),
     FrameLength: header.frameLength,
   };
+}
+
+/** Behind the name of a raw AES key: bits of the tag (4), bytes of the IV (4), the IV. */
+const RAW_AES_TAIL = Buffer.from("000000800000000c", "hex");
+
+function describeKey({ providerId, providerInfo }: EncryptedDataKey): { Provider: string; KeyId: string } {
+  const info = Buffer.from(providerInfo);
+  const nameEnds = info.length - RAW_AES_TAIL.length - 12;
+  const raw = nameEnds >= 0 && info.subarray(nameEnds, -12).equals(RAW_AES_TAIL);
+  return { Provider: providerId, KeyId: (raw ? info.subarray(0, nameEnds) : info).toString() };
 }

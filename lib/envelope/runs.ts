@@ -1,10 +1,21 @@
-import { type Body, checkFrameNumbers, type Direction, type FrameEngine, framesInRun } from "./body.ts";
+import {
+  type Body,
+  checkFrameNumbers,
+  type Direction,
+  type FrameEngine,
+  framesIn,
+  framesInRun,
+  type Passed,
+} from "./body.ts";
 import type { Intake } from "./intake.ts";
+import type { Witness } from "./signature.ts";
 
 export interface Passage {
   engine: FrameEngine;
   direction: Direction;
   body: Body;
+  /** Sees the frames as they are sealed, in their order. */
+  witness?: Witness | undefined;
   /** Aborts between runs. */
   signal?: AbortSignal | undefined;
   /** Told after each run how many bytes of the body have been passed. */
@@ -15,22 +26,27 @@ export interface Passage {
 const IN_FLIGHT = 3;
 const RUN_IN_MEMORY = 16 << 20;
 
-/** Takes a whole body from memory to memory; `output` is as long as the direction says. */
+/** Takes the frames of a whole body from memory to memory; `output` is as long as the direction says. */
 export async function passWhole(passage: Passage, input: Uint8Array, output: Uint8Array): Promise<void> {
-  const { engine, direction, body, signal, progress } = passage;
+  const { engine, direction, body, witness, signal, progress } = passage;
   const whole = direction.run(input.length, body.frameLength, true);
   checkFrameNumbers(1, whole);
   const regular = direction.regular(body.frameLength);
   const step = framesInRun(RUN_IN_MEMORY, body.frameLength);
-  const running: Promise<void>[] = [];
+  const running: Promise<Passed>[] = [];
   let done = 0;
-  async function pass(frame: number, end: number) {
+  async function pass(frame: number, end: number): Promise<Passed> {
     const final = end >= whole.frames;
     const part = input.subarray(frame * regular.input, final ? input.length : end * regular.input);
     const room = output.subarray(frame * regular.output, final ? output.length : end * regular.output);
     await direction.start(engine, { ...body, firstSequence: frame + 1, final, input: part, output: room });
     done += part.length;
     progress?.(done);
+    return { input: part, output: room };
+  }
+  async function settle() {
+    const passed = (await running.shift()) as Passed;
+    witness?.update(direction.sealed(passed));
   }
   try {
     for (let frame = 0; frame < whole.frames; frame += step) {
@@ -39,9 +55,10 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
       // Awaited in turn below; a failure in the meantime is not an unhandled one.
       run.catch(ignore);
       running.push(run);
-      if (running.length === IN_FLIGHT) await running.shift();
+      if (running.length === IN_FLIGHT) await settle();
     }
-    while (running.length > 0) await running.shift();
+    while (running.length > 0) await settle();
+    signal?.throwIfAborted();
   } finally {
     await Promise.allSettled(running);
   }
@@ -57,10 +74,13 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
 export async function* passRuns(
   passage: Passage & { intake: Intake; runLength: number; allocate: (length: number) => Uint8Array },
 ): AsyncGenerator<Uint8Array, void, void> {
-  const { engine, direction, body, intake, signal, progress, allocate } = passage;
+  const { engine, direction, body, witness, intake, signal, progress, allocate } = passage;
   const { frameLength } = body;
   const regular = direction.regular(frameLength);
-  const capacity = framesInRun(passage.runLength, frameLength) * regular.input + direction.tail;
+  const footerLength = (direction.footed && witness?.footerLength) || 0;
+  // With so many bytes at hand, what is in front of them is no final frame.
+  const tail = direction.tail + footerLength;
+  const capacity = framesInRun(passage.runLength, frameLength) * regular.input + tail;
   const room = rotating(3);
 
   async function take(carried: Uint8Array) {
@@ -74,18 +94,23 @@ export async function* passRuns(
     await direction.start(engine, { ...body, firstSequence, final, input, output });
     done += input.length;
     progress?.(done);
-    return output;
+    return { input, output };
+  }
+  function seen(passed: Passed): Uint8Array {
+    witness?.update(direction.sealed(passed));
+    return passed.output;
   }
 
   let firstSequence = 1;
   let done = 0;
   let taking = take(new Uint8Array(0));
-  let passing: Promise<Uint8Array> | undefined;
+  let passing: Promise<Passed> | undefined;
   try {
     while (true) {
       const { bytes, ends } = await taking;
       signal?.throwIfAborted();
-      const run = direction.run(bytes.length, frameLength, ends);
+      const available = ends ? framesIn(bytes, frameLength, footerLength) : bytes.length - footerLength;
+      const run = direction.run(available, frameLength, ends);
       checkFrameNumbers(firstSequence, run);
       const before = passing;
       passing = pass(bytes.subarray(0, run.input), run.output, firstSequence, ends);
@@ -94,11 +119,15 @@ export async function* passRuns(
         taking = take(bytes.subarray(run.input));
         taking.catch(ignore);
       }
-      if (before) yield await before;
+      if (before) yield seen(await before);
       firstSequence += run.frames;
-      if (ends) break;
+      if (!ends) continue;
+      const last = seen(await passing);
+      const footer = witness?.finish(bytes.subarray(available));
+      yield last;
+      if (footer !== undefined && footer.length > 0) yield footer;
+      return;
     }
-    yield await passing;
   } finally {
     // The engine has the key and the buffers until then; a source may answer whenever it likes.
     await Promise.allSettled([passing]);
