@@ -56,8 +56,8 @@ export class Serving {
   /** Resolves once it listens. Throws a TypeError for options that are wrong, rejects when it cannot listen. */
   async listen(given: ServerOptions = {}): Promise<Server> {
     const options = checkServerOptions(given);
-    const { port = 0, host = "127.0.0.1", metricsPort } = options;
-    const listener = new Listener(this.#endpoint(options.onError), this.#health, options);
+    const { port = 0, host = "127.0.0.1", metricsPort, onError = () => {} } = options;
+    const listener = new Listener(this.#endpoint(onError), this.#health, options);
     const scheme = listener.secure ? "https" : "http";
     const name = host.includes(":") ? `[${host}]` : host;
     let exposition: Exposition | undefined;
@@ -70,7 +70,7 @@ export class Serving {
       let metricsUrl: string | undefined;
       if (metricsPort !== undefined) {
         exposition = new Exposition(async () => this.#metrics.text(await this.#gauges(listener)));
-        const { port: metricsAt } = await exposition.listen(metricsPort, host);
+        const { port: metricsAt } = await exposition.listen(metricsPort, host, onError);
         metricsUrl = `http://${name}:${metricsAt}/metrics`;
       }
       return new Server(`${scheme}://${name}:${bound.port}`, bound.port, metricsUrl, close);

@@ -36,8 +36,14 @@ const newClient = (options: object = {}) =>
 /** What a request to this server by the SDK looks like: its headers, signed, and its body. */
 async function signed(command: { input: object } & object, options: object = {}) {
   let seen: { headers: Record<string, string>; body: string } | undefined;
-  const handle = (request: typeof seen) => {
-    seen = request;
+  const handle = ({
+    headers,
+    body = "",
+  }: {
+    headers: Record<string, string>;
+    body?: string | Uint8Array;
+  }) => {
+    seen = { headers, body: Buffer.from(body as string).toString() };
     throw new Error("only what it sends is wanted");
   };
   const client = newClient({ requestHandler: { handle }, ...options });

@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { listen } from "./listener.ts";
 
 /** Metrics for Prometheus on a port of their own, so that who may use keys need not see them, nor the other way round. */
 export class Exposition {
@@ -21,11 +22,8 @@ export class Exposition {
     this.#server.maxConnections = 64;
   }
 
-  listen(port: number, host: string): Promise<AddressInfo> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ port, host }, () => resolve(this.#server.address() as AddressInfo));
-    });
+  listen(port: number, host: string, onError: (error: Error) => void): Promise<AddressInfo> {
+    return listen(this.#server, { port, host }, onError);
   }
 
   close(): Promise<void> {

@@ -30,6 +30,7 @@ export class Listener {
   readonly #certificate: Certificate | undefined;
   readonly #server: Server;
   readonly #grace: number;
+  readonly #onError: (error: Error) => void;
   readonly #intake = new Intake();
   #closing: Promise<void> | undefined;
 
@@ -38,6 +39,7 @@ export class Listener {
     this.#endpoint = endpoint;
     this.#health = health;
     this.#grace = grace;
+    this.#onError = onError;
     this.#certificate = tls && new Certificate(tls);
     const settings = { ...TIMEOUTS, connectionsCheckingInterval: 1_000, maxHeaderSize: MAX_HEAD };
     if (this.#certificate === undefined) {
@@ -59,19 +61,11 @@ export class Listener {
     server.on("clientError", onClientError);
     // A handshake that fails concerns nobody but its client.
     server.on("tlsClientError", () => {});
-    server.on("error", onError);
   }
 
   /** Resolves once it listens; rejects when it cannot. */
   listen(port: number, host: string): Promise<AddressInfo> {
-    const server = this.#server;
-    return new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ port, host }, () => {
-        server.off("error", reject);
-        resolve(server.address() as AddressInfo);
-      });
-    });
+    return listen(this.#server, { port, host }, this.#onError);
   }
 
   get secure(): boolean {
@@ -165,6 +159,21 @@ export class Listener {
     });
     response.end(body);
   }
+}
+
+/** Resolves once a server listens; what fails later, such as to accept when there are no descriptors left, is told. */
+export function listen(
+  server: Server,
+  where: { port: number; host: string },
+  onError: (error: Error) => void,
+): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(where, () => {
+      server.off("error", reject).on("error", onError);
+      resolve(server.address() as AddressInfo);
+    });
+  });
 }
 
 /** An IPv4 address as such, also where the server listens to both families. */
