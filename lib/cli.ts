@@ -13,6 +13,7 @@ import { grantCommands } from "./cli/grant.ts";
 import { initCommand } from "./cli/init.ts";
 import { type GlobalOptions, Invocation } from "./cli/invocation.ts";
 import { keyCommands } from "./cli/key.ts";
+import { keyStoreCommands } from "./cli/key-store.ts";
 import { manifest } from "./cli/manifest.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { startCommand } from "./cli/start.ts";
@@ -58,6 +59,7 @@ const program = new Command("keystead")
 startCommand(program, action);
 initCommand(program, action);
 keyCommands(program, action);
+keyStoreCommands(program, action);
 aliasCommands(program, action);
 tagCommands(program, action);
 grantCommands(program, action);

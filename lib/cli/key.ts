@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { aliasesByKey, aliasName } from "./alias.ts";
+import { storeIdOf } from "./key-store.ts";
 import { multiRegionCommands, regionsOf } from "./multi-region.ts";
 import { collectPair, wholeNumber } from "./pairs.ts";
 import { rotationCommands } from "./rotation.ts";
@@ -20,6 +21,8 @@ export function keyCommands(program: Command, action: Action): void {
     .option("--policy <file>", "key policy, a JSON file (default: the account's root may do everything)")
     .option("--tag <name=value>", "tag; may be repeated", collectPair)
     .option("--multi-region", "let it have replicas in other Regions")
+    .option("--key-store <id>", "make it in this custom key store, named by its id or name")
+    .option("--external-key <id>", "the key of the external key manager behind that store that it stands for")
     .action(action(create));
   key.command("list").description("list all keys").action(action(list));
   key
@@ -75,17 +78,24 @@ const metadataOf = ({ KeyMetadata }: { KeyMetadata?: KeyMetadata | undefined }) 
 
 const create: Work = (invocation, _, options) =>
   invocation.withKms(async (kms) => {
-    const { alias, description, policy, tag, multiRegion } = options as {
+    const { alias, description, policy, tag, multiRegion, keyStore, externalKey } = options as {
       alias?: string;
       description: string;
       policy?: string;
       tag?: Record<string, string>;
       multiRegion?: boolean;
+      keyStore?: string;
+      externalKey?: string;
     };
     const AliasName = alias === undefined ? undefined : aliasName(alias);
     const { KeyMetadata } = await kms.createKey({
       Description: description,
       MultiRegion: multiRegion,
+      ...(keyStore !== undefined && {
+        CustomKeyStoreId: await storeIdOf(kms, keyStore),
+        Origin: externalKey === undefined ? "AWS_CLOUDHSM" : "EXTERNAL_KEY_STORE",
+      }),
+      XksKeyId: externalKey,
       ...(policy !== undefined && { Policy: await readFile(policy, "utf8") }),
       ...(tag !== undefined && {
         Tags: Object.entries(tag).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),

@@ -1,12 +1,15 @@
 import { CliError, EXIT } from "./exit.ts";
 
-/** Reads a secret from the terminal, showing nothing of it. */
-export function readSecret(question: string): Promise<string> {
+/** Reads a secret from the terminal, showing nothing of it; `option` gives it where there is no terminal. */
+export function readSecret(
+  question: string,
+  { what = "PIN", option = "--pin-file" }: { what?: string; option?: string } = {},
+): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY || stdin.setRawMode === undefined)
-    throw new CliError("the PIN is needed, and there is no terminal to ask for it", {
+    throw new CliError(`the ${what} is needed, and there is no terminal to ask for it`, {
       exit: EXIT.usage,
-      hint: "give --pin-file",
+      hint: `give ${option}`,
     });
   return new Promise((resolve, reject) => {
     let secret = "";
