@@ -28,6 +28,8 @@ export const isKeyId = (text: string): boolean => uuid.test(text) || multiRegion
 export const isAccount = (text: string): boolean => account.test(text);
 /** A service owns keys in its own name: that stands where else an account does. */
 export const isService = (text: string): boolean => servicePattern.test(text);
+/** The account or service that an ARN names. */
+export const ownerOf = (arn: string): string => arn.split(":", 5)[4] ?? "";
 /** The principal of a service; throws for what is no name of one. */
 export function servicePrincipal(name: string): string {
   const principal = `${name}.amazonaws.com`;

@@ -1,3 +1,4 @@
+import { isService, ownerOf } from "./arn.ts";
 import { type Audit, type AuditEvent, countedId } from "./audit.ts";
 import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
 import { failureOf } from "./failure.ts";
@@ -215,15 +216,19 @@ export class Requests implements Caller {
     }
   }
 
-  /** What concerns several accounts is an event of each. */
+  /** What concerns several accounts is an event of each; what a service owns is shown to the service alone. */
   #put({ accounts }: Admission, event: AuditEvent): Promise<unknown> {
     const { audit } = this.#service;
     if (accounts === undefined) return audit.record(event);
-    const [first = event.account, ...others] = accounts;
-    if (others.length === 0) return audit.record({ ...event, account: first });
-    const sharedEventId = countedId();
-    const copies = others.map((account) => ({ ...event, account, sharedEventId, eventId: undefined }));
-    return Promise.all([{ ...event, sharedEventId }, ...copies].map((each) => audit.record(each)));
+    const sharedEventId = accounts.size > 1 ? countedId() : undefined;
+    const copies = [...accounts].map((account, i) => ({
+      ...event,
+      account,
+      sharedEventId,
+      resources: event.resources.filter((arn) => ownerOf(arn) === account || !isService(ownerOf(arn))),
+      eventId: i === 0 ? event.eventId : undefined,
+    }));
+    return Promise.all(copies.map((copy) => audit.record(copy)));
   }
 
   #event(operation: string, readOnly: boolean, request: Admission, { output, error }: Outcome): AuditEvent {

@@ -218,6 +218,38 @@ describe("a key that a service owns", () => {
     );
   });
 
+  test("is not named in an account's event that it has part in", async () => {
+    const mover = kms.service("mover");
+    const { KeyId, Arn } = await newKey(kms, {
+      Policy: JSON.stringify({
+        Version: "2012-10-17",
+        Statement: [
+          {
+            Effect: "Allow",
+            Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` },
+            Action: "kms:*",
+            Resource: "*",
+          },
+          {
+            Effect: "Allow",
+            Principal: { Service: mover.principal },
+            Action: "kms:ReEncrypt*",
+            Resource: "*",
+          },
+        ],
+      }),
+    });
+    const owned = await mover.encrypt({ KeyId: "alias/aws/mover/vault", Plaintext: bytes("moved") });
+    const CiphertextBlob = owned.CiphertextBlob as Uint8Array;
+    const moved = await mover.reEncrypt({ CiphertextBlob, DestinationKeyId: KeyId });
+    expect(await open(kms, moved.CiphertextBlob as Uint8Array)).toBe("moved");
+    const records = (await allEvents()).filter(({ eventName }) => eventName === "ReEncrypt");
+    const shown = Object.fromEntries(
+      records.map((event) => [event.recipientAccountId, event.resources.map(({ ARN }) => ARN).sort()]),
+    );
+    expect(shown).toEqual({ [ACCOUNT]: [Arn], "mover.amazonaws.com": [Arn, owned.KeyId].sort() });
+  });
+
   test("is the service's to manage, and rotated every year", async () => {
     const owner = kms.service("manager");
     const blob = await seal(owner, "alias/aws/manager/vault");

