@@ -35,7 +35,8 @@ async function serve(directory) {
   for (const [name, command] of Object.entries(commands)) {
     const handle = ({ method, path, headers, body }) => {
       const head = Object.entries(headers).map(([field, value]) => `${field}: ${value}\r\n`);
-      requests[name] = `${method} ${path} HTTP/1.1\r\n${head.join("")}\r\n${Buffer.from(body)}`;
+      requests[name] =
+        `${method} ${path} HTTP/1.1\r\n${head.join("")}\r\n${typeof body === "string" ? body : new TextDecoder().decode(body)}`;
       throw new Error("only its bytes are wanted");
     };
     const client = new KMSClient({

@@ -43,7 +43,7 @@ async function signed(command: { input: object } & object, options: object = {})
     headers: Record<string, string>;
     body?: string | Uint8Array;
   }) => {
-    seen = { headers, body: Buffer.from(body as string).toString() };
+    seen = { headers, body: typeof body === "string" ? body : text(body) };
     throw new Error("only what it sends is wanted");
   };
   const client = newClient({ requestHandler: { handle }, ...options });

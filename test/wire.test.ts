@@ -10,8 +10,20 @@ import { parseJson } from "../lib/json.ts";
 import type { Operation } from "../lib/operation.ts";
 import { operations } from "../lib/operations.ts";
 import { decode, encode } from "../lib/server/codec.ts";
+import { BODY_LIMIT } from "../lib/server/options.ts";
 import { isJson, nameOfTarget, readInput, writeError, writeOutput } from "../lib/server/wire.ts";
-import { blob, boolean, integer, list, map, string, structure, timestamp, validate } from "../lib/shape.ts";
+import {
+  blob,
+  boolean,
+  integer,
+  list,
+  map,
+  type Shape,
+  string,
+  structure,
+  timestamp,
+  validate,
+} from "../lib/shape.ts";
 
 const everything = structure({
   Text: string(),
@@ -67,6 +79,11 @@ describe("values on the wire", () => {
       Blobs: value.Blobs.map((each) => Buffer.from(each)),
       Within: { ...value.Within, Bytes: Buffer.alloc(0) },
     });
+  });
+
+  test("are times to the millisecond", () => {
+    for (const When of [new Date(-1_066_000_009_059), new Date(1_700_000_000_001), new Date(-8.64e15)])
+      expect(decode(everything, JSON.parse(encode(everything, { When })))).toEqual({ When });
   });
 
   test("leave out what is undefined, null or unknown", () => {
@@ -202,6 +219,22 @@ describe("a body", () => {
       { interruptAfterTimeLimit: 8_000, numRuns: 20_000 },
     );
   });
+});
+
+test("the largest input that the shapes bound fits into a body", () => {
+  /** Bytes of JSON at most; what has no bound counts as nothing. */
+  const most = (shape: Shape): number => {
+    if (shape.type === "string")
+      return 2 + 6 * Math.max(0, ...(shape.enum ?? []).map((each) => each.length), shape.max ?? 0);
+    if (shape.type === "blob") return 2 + 4 * Math.ceil((shape.max ?? 0) / 3);
+    if (shape.type === "list") return 2 + (shape.max ?? 0) * (1 + most(shape.member));
+    if (shape.type === "map") return 2;
+    if (shape.type !== "structure") return 24;
+    return Object.entries(shape.members).reduce((sum, [name, each]) => sum + name.length + 4 + most(each), 2);
+  };
+  const sizes = Object.values(operations).map(({ input }) => most(input));
+  expect(Math.max(...sizes)).toBeGreaterThan(500_000);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(BODY_LIMIT);
 });
 
 describe("answers", () => {

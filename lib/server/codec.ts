@@ -93,7 +93,8 @@ function replace(value: Record<string, unknown>, name: string, member: Decode): 
 
 function decodeTimestamp(value: unknown): Date {
   if (typeof value !== "number") return refuse(value, "a Timestamp");
-  const time = new Date(value * 1000);
+  // Rounded: 1.001 is a little less than that, and a Date cuts off what is behind milliseconds.
+  const time = new Date(Math.round(value * 1000));
   if (Number.isNaN(time.getTime())) throw new SerializationException("A Timestamp is out of range");
   return time;
 }
