@@ -10,6 +10,12 @@ export interface ClientRequest {
   readonly body?: unknown;
 }
 
+/** What the handler heeds of how a client sends. */
+export interface SendingOptions {
+  /** An `AbortSignal` of the platform's; another library's is not heeded. */
+  readonly abortSignal?: unknown;
+}
+
 export interface ClientResponse {
   readonly statusCode: number;
   readonly headers: Record<string, string>;
@@ -29,7 +35,23 @@ export class InProcessHandler {
     this.#caller = caller;
   }
 
-  async handle(request: ClientRequest): Promise<{ response: ClientResponse }> {
+  /** Rejects with an `AbortError` once the client gives up; a request that is under way by then ends all the same. */
+  async handle(
+    request: ClientRequest,
+    { abortSignal }: SendingOptions = {},
+  ): Promise<{ response: ClientResponse }> {
+    if (!(abortSignal instanceof AbortSignal)) return this.#answer(request);
+    if (abortSignal.aborted) throw abortError();
+    let giveUp: (() => void) | undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = () => reject(abortError());
+      abortSignal.addEventListener("abort", giveUp, { once: true });
+    });
+    const ended = Promise.race([this.#answer(request), givenUp]);
+    return ended.finally(() => abortSignal.removeEventListener("abort", giveUp as () => void));
+  }
+
+  async #answer(request: ClientRequest): Promise<{ response: ClientResponse }> {
     const fields = new Map(
       Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value] as const),
     );
@@ -59,6 +81,11 @@ export class InProcessHandler {
   httpHandlerConfigs(): Record<string, unknown> {
     return this.#config;
   }
+}
+
+/** By its name, clients know that it was themselves. */
+function abortError(): Error {
+  return Object.assign(new Error("Request aborted"), { name: "AbortError" });
 }
 
 function bytesOf(body: unknown): Uint8Array {
