@@ -263,3 +263,19 @@ test("only keys of origin EXTERNAL take material, and only such as is offered", 
     ),
   ).toMatch(/^UnsupportedOperationException/);
 });
+
+test("states of the key: material comes to one that is disabled, not to one that is pending deletion", async () => {
+  const { KeyId, Arn } = await newKey(kms, { Origin: "EXTERNAL" });
+  await importInto(KeyId, randomBytes(32));
+  await kms.disableKey({ KeyId });
+  const { ImportToken } = await parameters(KeyId);
+  expect((await stateOf(KeyId))?.KeyState).toBe("Disabled");
+  await kms.scheduleKeyDeletion({ KeyId });
+  const pending = `KMSInvalidStateException: ${Arn} is pending deletion.`;
+  const wrapped = { WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048" } as const;
+  expect(await refusal(kms.getParametersForImport({ KeyId, ...wrapped }))).toBe(pending);
+  const EncryptedKeyMaterial = bytes("x");
+  expect(await refusal(kms.importKeyMaterial({ KeyId, ImportToken, EncryptedKeyMaterial, ...forever }))).toBe(
+    pending,
+  );
+});

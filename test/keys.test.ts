@@ -59,7 +59,7 @@ describe("CreateKey", () => {
       { KeySpec: "SYMMETRIC_DEFAULT", CustomerMasterKeySpec: "SYMMETRIC_DEFAULT" },
       /^ValidationException: You cannot specify KeySpec and CustomerMasterKeySpec/,
     ],
-    [{ Origin: "EXTERNAL" }, /^UnsupportedOperationException: Origin EXTERNAL/],
+    [{ Origin: "AWS_CLOUDHSM" }, /^ValidationException/],
     [{ CustomKeyStoreId: "cks-1" }, /^CustomKeyStoreNotFoundException/],
     [{ KeySpec: "AES" }, /^ValidationException: 1 validation error detected: Value 'AES' at 'keySpec'/],
     [{ Tags: [{ TagKey: "aws:x", TagValue: "" }] }, /^TagException: Tags beginning with aws: are reserved/],
@@ -355,7 +355,14 @@ describe("states", () => {
 
   test("has a row for each operation that is about a key", () => {
     // Those take multi-Region keys only: test/multi-region.test.ts.
-    const { ReplicateKey: _1, UpdatePrimaryRegion: _2, ...rest } = operations;
+    const { ReplicateKey: _1, UpdatePrimaryRegion: _2, ...single } = operations;
+    // And those keys of origin EXTERNAL: test/import.test.ts.
+    const {
+      GetParametersForImport: _3,
+      ImportKeyMaterial: _4,
+      DeleteImportedKeyMaterial: _5,
+      ...rest
+    } = single;
     const about = Object.values<Operation>({ ...rest, ...extensions }).filter((row) => row.key !== undefined);
     // Those find their key by themselves. DeleteAlias is about an alias, whatever its key's state.
     const others = [
