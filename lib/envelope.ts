@@ -1,6 +1,5 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import type { EncryptionContext } from "./ciphertext.ts";
 import { readBlock } from "./envelope/block.ts";
 import { type Body, type Direction, type FrameEngine, framesIn, opening, sealing } from "./envelope/body.ts";
 import { EnvelopeError } from "./envelope/error.ts";
@@ -10,6 +9,13 @@ import { type ByteSource, FileIntake, type Intake, StreamIntake } from "./envelo
 import { clientOf, KmsKeys } from "./envelope/kms-keys.ts";
 import { legacyFrames } from "./envelope/legacy.ts";
 import { admitMessage, type MessageHeader, newMessage } from "./envelope/message.ts";
+import type {
+  DecryptOptions,
+  EncryptOptions,
+  FileResult,
+  PassOptions,
+  Under,
+} from "./envelope/options.ts";
 import type { KeyProvider } from "./envelope/provider.ts";
 import { type Passage, passRuns, passWhole, rotating } from "./envelope/runs.ts";
 import type { Witness } from "./envelope/signature.ts";
@@ -20,70 +26,18 @@ import type { Caller } from "./request.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
 export type { ByteSource } from "./envelope/intake.ts";
+export { type KmsClient, KmsKeys } from "./envelope/kms-keys.ts";
 export type { MessageHeader } from "./envelope/message.ts";
-
-interface PassOptions {
-  /** Stops the work and rejects with the signal's reason; a file is then left as it was. */
-  signal?: AbortSignal | undefined;
-  onProgress?: ((progress: EnvelopeProgress) => void) | undefined;
-  /** Told the header before the first byte comes out. What it throws, or rejects with, stops the work. */
-  onHeader?: ((header: MessageHeader) => void | Promise<void>) | undefined;
-}
-
-export interface EncryptOptions extends PassOptions {
-  /** Key id, key ARN, alias name or alias ARN. Of several, any one opens the message; the first makes the data key. */
-  KeyId: string | readonly string[];
-  /** Stored readably in the message, and bound to it. */
-  EncryptionContext?: EncryptionContext | undefined;
-  /** Bytes of plaintext in a frame, 1 to 16 MiB. Default 64 KiB. */
-  FrameLength?: number | undefined;
-  /**
-   * Ends the message with a signature (suite 0x0578): who may decrypt it then cannot change it unnoticed. Default false:
-   * key committing alone (suite 0x0478).
-   */
-  Signed?: boolean | undefined;
-}
-
-/** Of the Encryption SDK. What is written is always committed to its data key: the first half changes nothing here. */
-export type CommitmentPolicy =
-  | "REQUIRE_ENCRYPT_REQUIRE_DECRYPT"
-  | "REQUIRE_ENCRYPT_ALLOW_DECRYPT"
-  | "FORBID_ENCRYPT_ALLOW_DECRYPT";
-
-export interface DecryptOptions extends PassOptions {
-  /** Pairs that the message's encryption context must have; it may have more. */
-  EncryptionContext?: EncryptionContext | undefined;
-  /** Only data keys under these keys are tried: key ARNs or key ids. Default: any that the caller may use. */
-  KeyId?: string | readonly string[] | undefined;
-  /** Whether messages may be opened that are not committed to their data key. Default REQUIRE_ENCRYPT_REQUIRE_DECRYPT. */
-  CommitmentPolicy?: CommitmentPolicy | undefined;
-  /**
-   * What a stream does with a signed message, whose signature is behind its last byte: `release` gives each frame as soon
-   * as it is authentic, and ends with an error when the signature is wrong; `hold` gives nothing before, and keeps up to
-   * MaxHeldLength in memory; `refuse` takes unsigned messages alone. Bytes and files are always held. Default `release`.
-   */
-  SignedMessages?: "release" | "hold" | "refuse" | undefined;
-  /** Default 64 MiB. */
-  MaxHeldLength?: number | undefined;
-  /** Default 16. */
-  MaxEncryptedDataKeys?: number | undefined;
-  /** Default 16 MiB. A stream or a file takes about six times as much memory. A body that is not framed is one frame. */
-  MaxFrameLength?: number | undefined;
-}
-
-export interface EnvelopeProgress {
-  /** Bytes of the source that are done. */
-  done: number;
-  /** Bytes of the source in all, where that is known. */
-  total: number | undefined;
-}
-
-export interface FileResult {
-  /** Bytes of `from` and of `to`. */
-  read: number;
-  written: number;
-  header: MessageHeader;
-}
+export { MultiKeys } from "./envelope/multi-keys.ts";
+export type {
+  CommitmentPolicy,
+  DecryptOptions,
+  EncryptOptions,
+  EnvelopeProgress,
+  FileResult,
+} from "./envelope/options.ts";
+export type { DataKey, DataKeyRequest, KeyProvider, OpenedDataKey } from "./envelope/provider.ts";
+export { RawAesKey, RawRsaKey, type RsaPadding } from "./envelope/raw-keys.ts";
 
 const FRAME_LENGTH = 64 << 10;
 const MAX_FRAME_LENGTH = 16 << 20;
@@ -121,10 +75,11 @@ interface Started {
  * an EnvelopeError NO_DATA_KEY. Bytes given as the source must not change before the promise settles.
  */
 export class Envelope {
-  readonly #caller: Caller;
+  readonly #caller: Caller | undefined;
   readonly #engine: FrameEngine;
 
-  constructor(caller: Caller, engine: FrameEngine = frames) {
+  /** Without a caller, all keys have to be given as `Keys`. */
+  constructor(caller?: Caller, engine: FrameEngine = frames) {
     this.#caller = caller;
     this.#engine = engine;
   }
@@ -174,7 +129,7 @@ export class Envelope {
       throw new TypeError(`FrameLength: must be a whole number from 1 to ${MAX_FRAME_LENGTH}`);
     }
     const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed };
-    const { head, body, header, witness } = await newMessage(this.#keys(options.KeyId), message);
+    const { head, body, header, witness } = await newMessage(this.#keys(options), message);
     await tell(options, header, body);
     return { direction: sealing, body, head, used: 0, witness };
   }
@@ -191,14 +146,20 @@ export class Envelope {
       throw new EnvelopeError("UNSUPPORTED", "the message is signed, which SignedMessages refuses");
     }
     const demands = { context: options.EncryptionContext ?? {}, uncommitted: allowsUncommitted(options) };
-    const opened = await admitMessage(this.#keys(options.KeyId), received, demands);
+    const opened = await admitMessage(this.#keys(options), received, demands);
     await tell(options, opened.header, opened.body);
     const used = received.body.length + received.authentication.length;
     const blockLimit = limits.frameLength;
     return { direction: opening, ...opened, head: new Uint8Array(0), used, blockLimit };
   }
 
-  #keys(KeyId: string | readonly string[] | undefined): KeyProvider {
+  #keys({ KeyId, Keys }: Under): KeyProvider {
+    if (Keys !== undefined) {
+      if (KeyId === undefined) return Keys;
+      throw new TypeError("KeyId and Keys are both given");
+    }
+    if (this.#caller === undefined)
+      throw new TypeError("Keys: there is no KMS here, so they have to be given");
     return new KmsKeys(clientOf(this.#caller), typeof KeyId === "string" ? [KeyId] : KeyId);
   }
 

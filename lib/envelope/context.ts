@@ -7,17 +7,17 @@ const MAX_LENGTH = 0xffff;
 
 /**
  * The context as a header holds it: the number of pairs, then the pairs in order of the UTF-8 bytes of their
- * keys; nothing at all when it is empty. Source: the specification's framework/structures.md.
+ * keys, or of the keys by locale; nothing at all when it is empty. Source: the specification's framework/structures.md.
  */
-export function encodeContext(context: EncryptionContext): Uint8Array {
+export function encodeContext(context: EncryptionContext, order: "bytes" | "locale" = "bytes"): Uint8Array {
   const pairs = Object.entries(context).map(([key, value]) => {
     if (typeof value !== "string") {
       throw new TypeError(`EncryptionContext: the value of ${JSON.stringify(key)} is not a string`);
     }
-    return { key: utf8(key), value: utf8(value) };
+    return { text: key, key: utf8(key), value: utf8(value) };
   });
   if (pairs.length === 0) return new Uint8Array(0);
-  pairs.sort((a, b) => a.key.compare(b.key));
+  pairs.sort((a, b) => (order === "bytes" ? a.key.compare(b.key) : a.text.localeCompare(b.text)));
   const length = pairs.reduce((sum, { key, value }) => sum + 4 + key.length + value.length, 2);
   if (length > MAX_LENGTH) {
     throw new TypeError(`EncryptionContext: takes ${length} bytes in a header, which holds ${MAX_LENGTH}`);

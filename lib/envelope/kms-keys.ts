@@ -79,15 +79,17 @@ export class KmsKeys implements KeyProvider {
     let failure: { error: unknown } | undefined;
     for (const candidate of encrypted) {
       const arn = Buffer.from(candidate.providerInfo).toString();
-      if (candidate.providerId !== KMS_PROVIDER || !(this.#keyIds?.some(names(arn)) ?? true)) continue;
+      const KeyId = this.#keyIds ? this.#keyIds.find(names(arn)) : arn;
+      if (candidate.providerId !== KMS_PROVIDER || KeyId === undefined) continue;
       try {
         const output = await this.#client.decrypt({
-          KeyId: arn,
+          KeyId,
           CiphertextBlob: candidate.ciphertext,
           EncryptionContext: context,
         });
         const plaintext = output.Plaintext ?? new Uint8Array(0);
-        if (output.KeyId === arn && plaintext.length === length) return { plaintext, encrypted: candidate };
+        if (names(output.KeyId ?? "")(KeyId) && plaintext.length === length)
+          return { plaintext, encrypted: candidate };
         plaintext.fill(0);
         const what = "the encrypted data key is under another key, or of another length";
         failure = { error: new EnvelopeError("MALFORMED", what) };
@@ -123,7 +125,11 @@ function entry(output: {
   return { providerId: KMS_PROVIDER, providerInfo: Buffer.from(KeyId), ciphertext: CiphertextBlob };
 }
 
-/** Whether `key`, an ARN or a bare key id, names the key with this ARN. */
+/** Whether `key`, an ARN or a bare key id, names the key with this ARN, or a replica of it in another Region. */
 function names(arn: string): (key: string) => boolean {
-  return (key) => arn === key || arn.endsWith(`:key/${key}`);
+  return (key) =>
+    arn === key || arn.endsWith(`:key/${key}`) || (MULTI_REGION.test(arn) && global(arn) === global(key));
 }
+
+const MULTI_REGION = /^arn:[^:]+:kms:[^:]*:[^:]*:key\/mrk-/;
+const global = (arn: string) => arn.split(":").toSpliced(3, 1).join(":");

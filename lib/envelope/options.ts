@@ -1,0 +1,74 @@
+import type { EncryptionContext } from "../ciphertext.ts";
+import type { MessageHeader } from "./message.ts";
+import type { KeyProvider } from "./provider.ts";
+
+export interface PassOptions {
+  /** Stops the work and rejects with the signal's reason; a file is then left as it was. */
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: EnvelopeProgress) => void) | undefined;
+  /** Told the header before the first byte comes out. What it throws, or rejects with, stops the work. */
+  onHeader?: ((header: MessageHeader) => void | Promise<void>) | undefined;
+}
+
+/** Which keys, in one of the two ways. */
+export interface Under {
+  /** Key id, key ARN, alias name or alias ARN. Of several, any one opens the message; the first makes the data key. */
+  KeyId?: string | readonly string[] | undefined;
+  /** Other keys than those of the KMS at hand. */
+  Keys?: KeyProvider | undefined;
+}
+
+export interface EncryptOptions extends PassOptions, Under {
+  /** Stored readably in the message, and bound to it. */
+  EncryptionContext?: EncryptionContext | undefined;
+  /** Bytes of plaintext in a frame, 1 to 16 MiB. Default 64 KiB. */
+  FrameLength?: number | undefined;
+  /**
+   * Ends the message with a signature (suite 0x0578): who may decrypt it then cannot change it unnoticed. Default false:
+   * key committing alone (suite 0x0478).
+   */
+  Signed?: boolean | undefined;
+}
+
+/** Of the Encryption SDK. What is written is always committed to its data key: the first half changes nothing here. */
+export type CommitmentPolicy =
+  | "REQUIRE_ENCRYPT_REQUIRE_DECRYPT"
+  | "REQUIRE_ENCRYPT_ALLOW_DECRYPT"
+  | "FORBID_ENCRYPT_ALLOW_DECRYPT";
+
+export interface DecryptOptions extends PassOptions {
+  /** Pairs that the message's encryption context must have; it may have more. */
+  EncryptionContext?: EncryptionContext | undefined;
+  /** Only data keys under these keys are tried: key ARNs or key ids. Default: any that the caller may use. */
+  KeyId?: string | readonly string[] | undefined;
+  /** Other keys than those of the KMS at hand, in place of KeyId. */
+  Keys?: KeyProvider | undefined;
+  /** Whether messages may be opened that are not committed to their data key. Default REQUIRE_ENCRYPT_REQUIRE_DECRYPT. */
+  CommitmentPolicy?: CommitmentPolicy | undefined;
+  /**
+   * What a stream does with a signed message, whose signature is behind its last byte: `release` gives each frame as soon
+   * as it is authentic, and ends with an error when the signature is wrong; `hold` gives nothing before, and keeps up to
+   * MaxHeldLength in memory; `refuse` takes unsigned messages alone. Bytes and files are always held. Default `release`.
+   */
+  SignedMessages?: "release" | "hold" | "refuse" | undefined;
+  /** Default 64 MiB. */
+  MaxHeldLength?: number | undefined;
+  /** Default 16. */
+  MaxEncryptedDataKeys?: number | undefined;
+  /** Default 16 MiB. A stream or a file takes about six times as much memory. A body that is not framed is one frame. */
+  MaxFrameLength?: number | undefined;
+}
+
+export interface EnvelopeProgress {
+  /** Bytes of the source that are done. */
+  done: number;
+  /** Bytes of the source in all, where that is known. */
+  total: number | undefined;
+}
+
+export interface FileResult {
+  /** Bytes of `from` and of `to`. */
+  read: number;
+  written: number;
+  header: MessageHeader;
+}
