@@ -1,5 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
+import { library } from "./child.ts";
 import { ACCOUNT, newKey, openTestDeployment, refusal, type TestDeployment } from "./deployment.ts";
 
 let deployment: TestDeployment;
@@ -347,3 +351,49 @@ describe("a service control policy", () => {
     await root.scheduleKeyDeletion({ KeyId });
   });
 });
+
+describe("another process on the same store", () => {
+  test("heeds a change within a second", { timeout: 30_000 }, async () => {
+    const Principal = user("remote");
+    await kms.iam.createUser({ UserName: "remote" });
+    const child = spawn(process.execPath, [
+      ...["--input-type=module", "-e", ASKING],
+      ...[deployment.directory, Principal],
+    ]);
+    try {
+      const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
+      const next = async () => (await answers.next()).value as string | undefined;
+      /** Resolves to how long it took the other process to answer otherwise. */
+      const turned = async (to: string) => {
+        const began = performance.now();
+        expect(await next()).toBe(to);
+        return performance.now() - began;
+      };
+      expect(await next()).toBe("refused");
+      const lists = { Principal, PolicyName: "lists" };
+      await kms.iam.putPolicy({ ...lists, PolicyDocument: allow("kms:ListKeys") });
+      expect(await turned("allowed")).toBeLessThan(1000);
+      await kms.iam.putPermissionsBoundary({ Principal, PermissionsBoundary: allow("kms:Encrypt") });
+      expect(await turned("refused")).toBeLessThan(1000);
+      await kms.iam.deletePermissionsBoundary({ Principal });
+      expect(await turned("allowed")).toBeLessThan(1000);
+      await kms.iam.deletePrincipal({ Principal });
+      expect(await turned("refused")).toBeLessThan(1000);
+    } finally {
+      child.kill();
+      await once(child, "exit");
+    }
+  });
+});
+
+/** Asks for the same thing again and again, and says each answer that is another than the one before. */
+const ASKING = `
+  import { Kms } from ${library("index")};
+  const [, directory, arn] = process.argv;
+  const caller = (await Kms.open({ directory })).as(arn);
+  for (let last; ; ) {
+    const answer = await caller.listKeys().then(() => "allowed", () => "refused");
+    if (answer !== last) console.log((last = answer));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+`;
