@@ -108,10 +108,10 @@ export class Clusters implements Backing {
   /** Makes a key in the store's token. Until the changes are in the store, it is a stray one that `sweep` destroys. */
   async createKey(row: CustomKeyStoreRow, keyId: string, now: number): Promise<readonly Change[]> {
     const hsm = await this.hsm(row);
-    const stray = { clusterId: clusterOf(row), keyId, state: "MAKING", since: now };
-    await this.#store.apply([{ insert: "strayKey", row: stray }]);
+    const clusterId = clusterOf(row);
+    await this.#store.apply([{ insert: "strayKey", row: { clusterId, keyId, dueAt: now + MAKING } }]);
     await hsm.createTokenKey({ id: keyId, material: { type: "secret", bytes: 32 } });
-    return [{ delete: "strayKey", clusterId: stray.clusterId, keyId, revision: 1 }];
+    return [{ delete: "strayKey", clusterId, keyId, revision: 1 }];
   }
 
   /** What goes with the deletion of a key, so that `sweep` destroys its key in the token too. */
@@ -119,21 +119,19 @@ export class Clusters implements Backing {
     if (key.origin !== "AWS_CLOUDHSM") return [];
     const row = await this.#store.row("customKeyStore", key.region, key.customKeyStoreId as string);
     if (row === undefined) return [];
-    const stray = { clusterId: clusterOf(row), keyId: key.keyId, state: "DOOMED", since: now };
-    return [{ insert: "strayKey", row: stray }];
+    return [{ insert: "strayKey", row: { clusterId: clusterOf(row), keyId: key.keyId, dueAt: now } }];
   }
 
   /**
    * Destroys the keys in tokens that no KMS key stands for, as far as their tokens are connected, and closes what is
-   * connected no more. A key is doomed before it is destroyed: who is still making it cannot store it then.
+   * connected no more. Who is still making a key that is being destroyed cannot store it then.
    */
   async sweep(now: number): Promise<void> {
     const connected = await this.#store.connectedKeyStores();
     for (const id of this.#opened.keys())
       if (!connected.some((row) => row.customKeyStoreId === id)) await this.release(id);
     const failures: unknown[] = [];
-    for (const stray of await this.#store.strayKeys()) {
-      if (stray.state === "MAKING" && now - stray.since < MAKING) continue;
+    for (const stray of await this.#store.strayKeys(now)) {
       const row = connected.find((row) => clusterOf(row) === stray.clusterId);
       if (row !== undefined) await this.#destroy(row, stray).catch((error) => failures.push(error));
     }
@@ -175,14 +173,11 @@ export class Clusters implements Backing {
 
   async #destroy(row: CustomKeyStoreRow, stray: StrayKeyRow): Promise<void> {
     const hsm = await this.hsm(row);
-    const { clusterId, keyId, state, revision } = stray;
-    let seen = revision;
-    if (state === "MAKING") {
-      await this.#store.apply([{ update: "strayKey", clusterId, keyId, revision, set: { state: "DOOMED" } }]);
-      seen++;
-    }
+    const { clusterId, keyId, dueAt, revision } = stray;
+    // From here on the revision is another than the one that who makes it has seen.
+    await this.#store.apply([{ update: "strayKey", clusterId, keyId, revision, set: { dueAt } }]);
     await hsm.destroyTokenKey(keyId);
-    await this.#store.apply([{ delete: "strayKey", clusterId, keyId, revision: seen }]);
+    await this.#store.apply([{ delete: "strayKey", clusterId, keyId, revision: revision + 1 }]);
   }
 
   #open(row: CustomKeyStoreRow): Promise<Hsm> {

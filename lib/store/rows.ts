@@ -130,9 +130,8 @@ export interface CustomKeyStoreRow {
 export interface StrayKeyRow {
   readonly clusterId: string;
   readonly keyId: string;
-  /** "MAKING" until its KMS key is stored; "DOOMED" when it is to be destroyed. */
-  readonly state: string;
-  readonly since: number;
+  /** When it is to be destroyed, unless its KMS key is stored by then. */
+  readonly dueAt: number;
   readonly revision: number;
 }
 
@@ -294,7 +293,8 @@ export interface Store {
   keyOfExternalKey(region: string, customKeyStoreId: string, xksKeyId: string): Soon<KeyRow | undefined>;
   /** In all Regions. */
   connectedKeyStores(): Soon<CustomKeyStoreRow[]>;
-  strayKeys(): Soon<StrayKeyRow[]>;
+  /** Those that are due at `now`. */
+  strayKeys(now: number): Soon<StrayKeyRow[]>;
   countGrants(region: string, keyId: string): Soon<number>;
   /** Any one row, by the members of its table's primary key. */
   row<Name extends keyof Rows>(name: Name, ...primary: string[]): Soon<Rows[Name] | undefined>;

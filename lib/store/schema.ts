@@ -25,7 +25,7 @@ export const LISTS = {
   keysOfCustomKeyStore: key.select("region = ? AND custom_key_store_id = ? ORDER BY key_id LIMIT ?"),
   keyOfExternalKey: key.select("region = ? AND custom_key_store_id = ? AND xks_key_id = ?"),
   connectedKeyStores: customKeyStore.select("connection_state = 'CONNECTED' ORDER BY custom_key_store_id"),
-  strayKeys: strayKey.select("true ORDER BY cluster_id, key_id"),
+  strayKeys: strayKey.select("due_at <= ? ORDER BY due_at"),
   keysDue: key.select("deletion_at <= ? ORDER BY deletion_at"),
   // Replicas are rotated with their primary key.
   keysToRotate: key.select(

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Cache } from "./cache.ts";
+import { Caches } from "./caches.ts";
 import { make } from "./change.ts";
 import { Connection } from "./connection.ts";
 import { StoreUnavailable } from "./errors.ts";
@@ -33,15 +33,6 @@ export interface SqliteStoreOptions {
 const NO_GRANTS = new Map<string, readonly GrantRow[]>();
 const NONE: readonly GrantRow[] = Object.freeze([]);
 
-/** Rows by key id, material id, and account and alias name: short keys, for the hash of each is computed. */
-interface Cached {
-  keys: Cache<KeyRow>;
-  backingKeys: Cache<BackingKeyRow>;
-  aliases: Cache<AliasRow>;
-  /** Of each key by the names of their grantees. */
-  grants: Cache<Map<string, readonly GrantRow[]>>;
-}
-
 /**
  * The store in one SQLite file, in WAL mode, each change synchronised to the disk. Several connections, in
  * this process or others, may use the file at the same time; what another one changes is seen on the next
@@ -50,11 +41,7 @@ interface Cached {
 export class SqliteStore implements Store {
   readonly #connection: Connection;
   readonly #timeout: number;
-  readonly #cachedRows: number;
-  readonly #regions = new Map<string, Cached>();
-  /** Also whom there is not, which is asked of most callers: null. */
-  #principals: Cache<PrincipalRow | null>;
-  #credentials: Cache<CredentialRow>;
+  readonly #cached: Caches;
   #checked = false;
   #dataVersion = -1;
   #generation = -1;
@@ -65,9 +52,7 @@ export class SqliteStore implements Store {
   private constructor(connection: Connection, timeout: number, cachedRows: number) {
     this.#connection = connection;
     this.#timeout = timeout;
-    this.#cachedRows = cachedRows;
-    this.#principals = new Cache(cachedRows);
-    this.#credentials = new Cache(cachedRows);
+    this.#cached = new Caches(cachedRows);
     this.#erase();
   }
 
@@ -87,27 +72,27 @@ export class SqliteStore implements Store {
 
   key(region: string, keyId: string): KeyRow | undefined {
     this.#check();
-    const cached = this.#regions.get(region)?.keys.get(keyId);
+    const cached = this.#cached.at(region)?.keys.get(keyId);
     if (cached) return cached;
     const columns = this.#connection.get(tables.key.one, region, keyId);
-    return columns && this.#cached(region).keys.set(keyId, tables.key.row(columns));
+    return columns && this.#cached.of(region).keys.set(keyId, tables.key.row(columns));
   }
 
   backingKey(region: string, keyId: string, materialId: string): BackingKeyRow | undefined {
     this.#check();
-    const cached = this.#regions.get(region)?.backingKeys.get(materialId);
+    const cached = this.#cached.at(region)?.backingKeys.get(materialId);
     if (cached?.keyId === keyId) return cached;
     const columns = this.#connection.get(tables.backingKey.one, region, keyId, materialId);
-    return columns && this.#cached(region).backingKeys.set(materialId, tables.backingKey.row(columns));
+    return columns && this.#cached.of(region).backingKeys.set(materialId, tables.backingKey.row(columns));
   }
 
   alias(region: string, account: string, name: string): AliasRow | undefined {
     this.#check();
     const path = `${account} ${name}`;
-    const cached = this.#regions.get(region)?.aliases.get(path);
+    const cached = this.#cached.at(region)?.aliases.get(path);
     if (cached) return cached;
     const columns = this.#connection.get(tables.alias.one, region, account, name);
-    return columns && this.#cached(region).aliases.set(path, tables.alias.row(columns));
+    return columns && this.#cached.of(region).aliases.set(path, tables.alias.row(columns));
   }
 
   row<Name extends keyof Rows>(name: Name, ...primary: string[]): Rows[Name] | undefined {
@@ -118,11 +103,11 @@ export class SqliteStore implements Store {
 
   grants(region: string, keyId: string, grantees?: readonly string[]): readonly GrantRow[] {
     this.#check();
-    let known = this.#regions.get(region)?.grants.get(keyId);
+    let known = this.#cached.at(region)?.grants.get(keyId);
     if (known === undefined) {
       const [one] = this.#list("grant", LISTS.listGrants, region, keyId, "", 1);
       known = one === undefined ? NO_GRANTS : new Map();
-      this.#cached(region).grants.set(keyId, known);
+      this.#cached.of(region).grants.set(keyId, known);
     }
     if (known === NO_GRANTS) return NONE;
     const names = grantees === undefined ? "" : grantees.join(" ");
@@ -140,17 +125,17 @@ export class SqliteStore implements Store {
 
   principal(arn: string): PrincipalRow | undefined {
     this.#check();
-    const cached = this.#principals.get(arn);
+    const cached = this.#cached.principals.get(arn);
     if (cached !== undefined) return cached ?? undefined;
-    return this.#principals.set(arn, this.row("principal", arn) ?? null) ?? undefined;
+    return this.#cached.principals.set(arn, this.row("principal", arn) ?? null) ?? undefined;
   }
 
   credential(accessKeyId: string): CredentialRow | undefined {
     this.#check();
-    const cached = this.#credentials.get(accessKeyId);
+    const cached = this.#cached.credentials.get(accessKeyId);
     if (cached) return cached;
     const row = this.row("credential", accessKeyId);
-    return row && this.#credentials.set(accessKeyId, row);
+    return row && this.#cached.credentials.set(accessKeyId, row);
   }
 
   listKeys(region: string, account: string, page: { after?: string; limit: number }): KeyRow[] {
@@ -173,8 +158,8 @@ export class SqliteStore implements Store {
     return this.#list("customKeyStore", LISTS.connectedKeyStores);
   }
 
-  strayKeys(): StrayKeyRow[] {
-    return this.#list("strayKey", LISTS.strayKeys);
+  strayKeys(now: number): StrayKeyRow[] {
+    return this.#list("strayKey", LISTS.strayKeys, now);
   }
 
   listAliases(
@@ -294,7 +279,8 @@ export class SqliteStore implements Store {
     let generation = this.#generation;
     const done = this.#open().transaction(() => {
       for (const change of changes) {
-        this.#forget(change);
+        if (isErasing(change)) this.#erased = false;
+        this.#cached.forget(change);
         make(this.#connection, change);
       }
       if (changes.some((change) => !("put" in change))) generation = this.#count();
@@ -305,38 +291,11 @@ export class SqliteStore implements Store {
     return true;
   }
 
-  /** Drops what is cached of the row that a change is about; a deleted key takes others with it. */
-  #forget(change: Change): void {
-    if ("insert" in change) {
-      if (change.insert === "grant") this.#cached(change.row.region).grants.delete(change.row.keyId);
-      if (change.insert === "principal") this.#principals.delete(change.row.arn);
-      return;
-    }
-    if ("put" in change) return;
-    if ("delete" in change && change.delete !== "alias") this.#erased = false;
-    if ("arn" in change) this.#principals.delete(change.arn);
-    if ("accessKeyId" in change) this.#credentials.delete(change.accessKeyId);
-    if (!("region" in change)) return;
-    if ("delete" in change && change.delete === "key") this.#regions.delete(change.region);
-    const cached = this.#cached(change.region);
-    if ("grantId" in change) cached.grants.delete(change.keyId);
-    else if ("materialId" in change) cached.backingKeys.delete(change.materialId);
-    else if ("name" in change) cached.aliases.delete(`${change.account} ${change.name}`);
-    else if ("keyId" in change) cached.keys.delete(change.keyId);
-    if ("set" in change && "blob" in change.set) this.#erased = false;
-  }
-
-  #drop(): void {
-    this.#regions.clear();
-    this.#principals = new Cache(this.#cachedRows);
-    this.#credentials = new Cache(this.#cachedRows);
-  }
-
   /** Counts this transaction, and drops the cache when others came between it and the last look. */
   #count(): number {
     this.#connection.run(QUERIES.countGeneration);
     const generation = this.#readGeneration();
-    if (generation !== this.#generation + 1) this.#drop();
+    if (generation !== this.#generation + 1) this.#cached.clear();
     return generation;
   }
 
@@ -349,7 +308,7 @@ export class SqliteStore implements Store {
     const dataVersion = this.#open().get(QUERIES.dataVersion)?.[0];
     if (dataVersion !== this.#dataVersion) {
       const generation = this.#readGeneration();
-      if (generation !== this.#generation) this.#drop();
+      if (generation !== this.#generation) this.#cached.clear();
       this.#generation = generation;
       this.#dataVersion = dataVersion;
     }
@@ -378,21 +337,6 @@ export class SqliteStore implements Store {
     if (!this.#erased && !this.#closed) this.#eraser = setTimeout(() => this.#erase(), 1000).unref();
   }
 
-  #cached(region: string): Cached {
-    let cached = this.#regions.get(region);
-    if (!cached) {
-      const limit = this.#cachedRows;
-      cached = {
-        keys: new Cache(limit),
-        backingKeys: new Cache(limit),
-        aliases: new Cache(limit),
-        grants: new Cache(limit),
-      };
-      this.#regions.set(region, cached);
-    }
-    return cached;
-  }
-
   #list<Name extends keyof Rows>(name: Name, query: string, ...values: Value[]): Rows[Name][] {
     const table = tables[name] as unknown as Table<Rows[Name]>;
     return this.#open()
@@ -408,4 +352,10 @@ export class SqliteStore implements Store {
 
 function pause(): Promise<void> {
   return sleep(1 + Math.random() * 10);
+}
+
+/** Whether a change leaves something behind that is to be erased. */
+function isErasing(change: Change): boolean {
+  if ("delete" in change) return change.delete !== "alias";
+  return "set" in change && "blob" in change.set;
 }

@@ -131,7 +131,7 @@ export const tables = {
     constraints: ["UNIQUE (region, account, name)"],
   }),
   strayKey: new Table<StrayKeyRow>("stray_keys", {
-    columns: { clusterId: "text", keyId: "text", state: "text", since: "integer", revision: "integer" },
+    columns: { clusterId: "text", keyId: "text", dueAt: "integer", revision: "integer" },
     primary: ["clusterId", "keyId"],
   }),
   principal: new Table<PrincipalRow>("principals", {
@@ -191,6 +191,8 @@ CREATE INDEX grants_by_retiring_principal ON grants (region, retiring_principal,
   WHERE retiring_principal IS NOT NULL;
 CREATE INDEX grants_by_grantee ON grants (region, key_id, grantee_principal, grant_id);
 CREATE INDEX custom_key_stores_by_account ON custom_key_stores (region, account, custom_key_store_id);
+CREATE INDEX custom_key_stores_by_state ON custom_key_stores (connection_state, custom_key_store_id);
+CREATE INDEX stray_keys_by_due ON stray_keys (due_at);
 CREATE INDEX principals_by_account ON principals (account, arn);
 CREATE INDEX credentials_by_account ON credentials (account, access_key_id);
 CREATE INDEX credentials_by_expiry ON credentials (expires_at) WHERE expires_at IS NOT NULL;
