@@ -4,6 +4,7 @@ import {
   internal,
   KeyUnavailableException,
   KMSInternalException,
+  KMSInvalidStateException,
   KmsError,
   UnsupportedOperationException,
 } from "./errors.ts";
@@ -34,6 +35,11 @@ export function failureOf(cause: unknown, resources: readonly string[]): KmsErro
     return new DependencyTimeoutException("The HSM did not answer in time; try again.", { cause });
   if (code === "MECHANISM_MISSING")
     return new UnsupportedOperationException((cause as Error).message, { cause });
+  if (code === "KEY_NOT_FOUND")
+    return new KMSInvalidStateException(
+      `The material of ${resources.join(" or ")} is not in its custom key store any more.`,
+      { cause },
+    );
   if (code === "BINDING_MISMATCH")
     return new KMSInternalException(
       `The stored material of ${resources.join(" or ")} is damaged or was moved there from another key.`,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lastEvents } from "../lib/audit.ts";
 import { addon } from "../lib/hsm/load.ts";
-import { provisionSoftHsm } from "../lib/hsm.ts";
+import { Hsm, provisionSoftHsm } from "../lib/hsm.ts";
 import { Kms } from "../lib/index.ts";
 import { library, node } from "./child.ts";
 import { ACCOUNT, bytes, Clock, REGION, refusal, text } from "./deployment.ts";
@@ -390,6 +390,30 @@ describe("a key store", () => {
     expect((await kms.describeKey({ KeyId })).KeyMetadata?.CloudHsmClusterId).toBe(SAME);
     const opened = await kms.decrypt({ CiphertextBlob, EncryptionContext: { tenant: "1" } });
     expect(text(opened.Plaintext)).toBe("kept");
+  });
+
+  test("says of a key that somebody has destroyed in its token that it is gone, and harms no other", async () => {
+    const { KeyMetadata } = await kms.createKey({ Origin: "AWS_CLOUDHSM", CustomKeyStoreId });
+    const lost = await kms.encrypt({ KeyId: KeyMetadata?.KeyId, Plaintext: bytes("lost") });
+    const own = await kms.encrypt({ KeyId, Plaintext: bytes("kept") });
+    const other = await Hsm.open({ module, environment, token: "kmsuser", pin: PASSWORD });
+    expect(await other.destroyTokenKey(KeyMetadata?.KeyId as string)).toBe(true);
+    await other.close();
+    const gone =
+      /^KMSInvalidStateException: The material of arn:aws:kms:.* is not in its custom key store any more\.$/;
+    expect(await refusal(kms.decrypt({ CiphertextBlob: lost.CiphertextBlob }))).toMatch(gone);
+    expect(await refusal(kms.encrypt({ KeyId: KeyMetadata?.KeyId, Plaintext: bytes("x") }))).toMatch(gone);
+    const { Entries } = await kms.decryptBatch({
+      Entries: [lost, own].map(({ CiphertextBlob }) => ({ CiphertextBlob })),
+    });
+    expect(Entries.map((entry) => entry.Error?.name ?? text(entry.Plaintext))).toEqual([
+      "KMSInvalidStateException",
+      "kept",
+    ]);
+    await kms.scheduleKeyDeletion({ KeyId: KeyMetadata?.KeyId, PendingWindowInDays: 7 });
+    clock.advance(8);
+    await kms.runDue();
+    expect(await refusal(kms.describeKey({ KeyId: KeyMetadata?.KeyId }))).toMatch(/^NotFoundException/);
   });
 
   test("fails to connect to a cluster that is configured no more", async () => {

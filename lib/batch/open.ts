@@ -13,6 +13,8 @@ export interface Opened {
   readonly items: readonly (Material | BatchError)[];
 }
 
+/** What the engine says of one key's material, which is no fault of the others. */
+const ofOneKey = new Set<unknown>(["BINDING_MISMATCH", "KEY_NOT_FOUND"]);
 const SKIPPED = 0xffffffff;
 const forged = errorOf(new InvalidCiphertextException());
 
@@ -78,8 +80,8 @@ function sameHead(view: DataView, a: number, b: number): boolean {
 }
 
 /**
- * One crossing for all; one for each head where they are on several tokens, and when some key's stored material is
- * damaged, so that the others open.
+ * One crossing for all; one for each head where they are on several tokens, and when some key's material is
+ * damaged or gone, so that the others open.
  */
 async function openHeads(
   packed: Packed,
@@ -102,7 +104,7 @@ async function openHeads(
     if (hsms.size === 1)
       return await hsm.openBatch({ keys, groups, input, lengths, contexts, contextLengths, output });
   } catch (error) {
-    if (keys.length === 1 || (error as { code?: unknown }).code !== "BINDING_MISMATCH") throw error;
+    if (keys.length === 1 || !ofOneKey.has((error as { code?: unknown }).code)) throw error;
   }
   return openApart(packed, heads, materials, output);
 }
