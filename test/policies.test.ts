@@ -129,6 +129,16 @@ describe("a key policy", () => {
     expect((await app.describeKey({ KeyId })).KeyMetadata?.Arn).toBe(Arn);
   });
 
+  test("does not lock its author out where he is", async () => {
+    const elsewhere = (region: string) =>
+      policy({
+        ...{ Effect: "Deny", Principal: "*", Action: "kms:PutKeyPolicy" },
+        Condition: { StringNotEquals: { "aws:RequestedRegion": region } },
+      });
+    await newKey(kms, { Policy: elsewhere(REGION) });
+    expect(await refusal(kms.createKey({ Policy: elsewhere("us-west-2") }))).toMatch(/will not allow you/);
+  });
+
   test("of its own does not lock out who makes a key without one", async () => {
     const { KeyMetadata } = await app.createKey({ Description: "made by the app" });
     expect((await kms.describeKey({ KeyId: KeyMetadata?.KeyId })).KeyMetadata?.Description).toBe(

@@ -84,8 +84,7 @@ export class Admission implements Request {
   #own = false;
   /** Told of each decision, where somebody wants to know. */
   witness: ((question: Question) => void) | undefined;
-  readonly #makeServiceKey: MakeServiceKey;
-  readonly #rehearse: Rehearse;
+  readonly #further: Further;
   readonly #service: Service;
   readonly #actor: Actor;
   /** What the caller may by itself, once that is known. */
@@ -94,7 +93,7 @@ export class Admission implements Request {
   #firstKeyId: string | undefined;
   readonly #home: Home;
 
-  constructor(service: Service, actor: Actor, id: string, { makeServiceKey, rehearse }: Further) {
+  constructor(service: Service, actor: Actor, id: string, further: Further) {
     const { region } = actor;
     const { principal } = actor.identity;
     this.id = id;
@@ -114,8 +113,7 @@ export class Admission implements Request {
     this.secrets = service.secrets;
     this.#service = service;
     this.#actor = actor;
-    this.#makeServiceKey = makeServiceKey;
-    this.#rehearse = rehearse;
+    this.#further = further;
     this.#home = this;
   }
 
@@ -204,8 +202,12 @@ export class Admission implements Request {
       );
     if (bypassLockout) return;
     const { principal, policies: identityPolicies, layers } = this.#known;
-    const resource = keyArn(key.region, key.account, key.keyId);
-    lockoutCheck({ principal, resource, account: key.account, keyPolicy, identityPolicies, layers });
+    const { account } = key;
+    const resource = keyArn(key.region, account, key.keyId);
+    // As things are now: from the same address, for instance.
+    const question = this.#question("kms:PutKeyPolicy", resource, account);
+    const context = (name: string) => question.context(name);
+    lockoutCheck({ principal, resource, account, keyPolicy, identityPolicies, layers, context });
   }
 
   authorise(action: string, resource: string, { key, account = this.account, trust }: About = {}): void {
@@ -220,7 +222,7 @@ export class Admission implements Request {
   }
 
   rehearse(rehearsal: Rehearsal): Promise<Rehearsed> {
-    return this.#rehearse(this.#service, rehearsal);
+    return this.#further.rehearse(this.#service, rehearsal);
   }
 
   note(name: string, value: string | number): void {
@@ -251,7 +253,7 @@ export class Admission implements Request {
     return then(alias, (row) => {
       if (row !== undefined) return store.key(region, row.keyId);
       if (this.principal.type !== "Service" || account !== this.#ownerOf(reference.name)) return undefined;
-      return this.#makeServiceKey(account, reference.name).then(() => this.#find(reference));
+      return this.#further.makeServiceKey(account, reference.name).then(() => this.#find(reference));
     });
   }
 
@@ -364,14 +366,11 @@ export class Admission implements Request {
   }
 }
 
-/** Makes what an alias of a service's own is to name. Joins whoever is at it. */
-type MakeServiceKey = (account: string, alias: string) => Promise<unknown>;
-type Rehearse = (service: Service, rehearsal: Rehearsal) => Promise<Rehearsed>;
-
 /** Requests that a request makes in its turn. */
 export interface Further {
-  readonly makeServiceKey: MakeServiceKey;
-  readonly rehearse: Rehearse;
+  /** Makes what an alias of a service's own is to name. Joins whoever is at it. */
+  makeServiceKey(account: string, alias: string): Promise<unknown>;
+  rehearse(service: Service, rehearsal: Rehearsal): Promise<Rehearsed>;
 }
 
 let latest = { reason: "", sid: "", text: "" };
