@@ -19,6 +19,8 @@ import { type Change, type Store, StoreConflict } from "./store.ts";
 
 /** What envelopes and servers need of whoever they work for. */
 export interface Caller {
+  /** The Region that answers, where that matters: its multi-Region keys are there under ARNs of its own. */
+  readonly region?: string;
   /** Any operation by its name; resolves to its output, or rejects with a `KmsError`. */
   request(operation: string, input: object): Promise<object>;
 }

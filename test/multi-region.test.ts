@@ -400,3 +400,21 @@ test("what is imported is imported in each Region, and is the same", async () =>
   await osaka.cancelKeyDeletion({ KeyId });
   expect((await described(osaka, KeyId))?.KeyState).toBe("PendingImport");
 });
+
+test("an envelope opens in each Region of its key", async () => {
+  const KeyId = await keyWithReplicas([OSAKA]);
+  const message = await kms.envelope.encrypt(bytes("a long text"), { KeyId });
+  expect(text(await osaka.envelope.decrypt(message))).toBe("a long text");
+  for (const named of [KeyId, arnIn(OSAKA, KeyId), arnIn(REGION, KeyId)])
+    expect(text(await osaka.envelope.decrypt(message, { KeyId: named }))).toBe("a long text");
+  expect(await refusal(ohio.envelope.decrypt(message))).toMatch(
+    /no data key of the message can be decrypted/,
+  );
+  const other = await keyWithReplicas([OSAKA]);
+  expect(await refusal(osaka.envelope.decrypt(message, { KeyId: arnIn(OSAKA, other) }))).toMatch(
+    /the message has no data key under a key that was given/,
+  );
+  const single = await newKey(kms);
+  const local = await kms.envelope.encrypt(bytes("stays"), { KeyId: single.KeyId });
+  expect(await refusal(osaka.envelope.decrypt(local))).toContain(`Invalid arn ${REGION}`);
+});

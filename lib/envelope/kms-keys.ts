@@ -15,6 +15,8 @@ interface Context {
  * AWS and for a Keystead server alike.
  */
 export interface KmsClient {
+  /** Where it is known, multi-Region keys are asked for by their ARNs there, whichever Region's are named. */
+  readonly region?: string | undefined;
   generateDataKey(input: Context & { KeyId: string; NumberOfBytes: number }): Promise<{
     KeyId?: string | undefined;
     Plaintext?: Uint8Array | undefined;
@@ -31,7 +33,12 @@ export interface KmsClient {
 /** A caller's own KMS. */
 export function clientOf(caller: Caller): KmsClient {
   const ask = (operation: string) => (input: object) => caller.request(operation, input);
-  return { generateDataKey: ask("GenerateDataKey"), encrypt: ask("Encrypt"), decrypt: ask("Decrypt") };
+  return {
+    region: caller.region,
+    generateDataKey: ask("GenerateDataKey"),
+    encrypt: ask("Encrypt"),
+    decrypt: ask("Decrypt"),
+  };
 }
 
 /**
@@ -79,8 +86,9 @@ export class KmsKeys implements KeyProvider {
     let failure: { error: unknown } | undefined;
     for (const candidate of encrypted) {
       const arn = Buffer.from(candidate.providerInfo).toString();
-      const KeyId = this.#keyIds ? this.#keyIds.find(names(arn)) : arn;
-      if (candidate.providerId !== KMS_PROVIDER || KeyId === undefined) continue;
+      const named = this.#keyIds ? this.#keyIds.find(names(arn)) : arn;
+      if (candidate.providerId !== KMS_PROVIDER || named === undefined) continue;
+      const KeyId = relatedIn(this.#client.region, named);
       try {
         const output = await this.#client.decrypt({
           KeyId,
@@ -133,3 +141,7 @@ function names(arn: string): (key: string) => boolean {
 
 const MULTI_REGION = /^arn:[^:]+:kms:[^:]*:[^:]*:key\/mrk-/;
 const global = (arn: string) => arn.split(":").toSpliced(3, 1).join(":");
+
+/** The ARN of a multi-Region key as it is in this Region; other ARNs, and what is none, as they are. */
+const relatedIn = (region: string | undefined, arn: string) =>
+  region !== undefined && MULTI_REGION.test(arn) ? arn.split(":").toSpliced(3, 1, region).join(":") : arn;
