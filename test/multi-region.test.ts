@@ -1,4 +1,5 @@
 import { constants, createPublicKey, publicEncrypt, randomBytes } from "node:crypto";
+import * as sdk from "@aws-sdk/client-kms";
 import { expect, test } from "vitest";
 import type { Kms } from "../lib/index.ts";
 import { ACCOUNT, bytes, newKey, openTestDeployment, REGION, refusal, text } from "./deployment.ts";
@@ -399,6 +400,37 @@ test("what is imported is imported in each Region, and is the same", async () =>
   await osaka.scheduleKeyDeletion({ KeyId });
   await osaka.cancelKeyDeletion({ KeyId });
   expect((await described(osaka, KeyId))?.KeyState).toBe("PendingImport");
+});
+
+test("AWS's clients find each Region by their signatures", async () => {
+  const { AccessKeyId, SecretAccessKey } = await kms.createAccessKey();
+  const credentials = { accessKeyId: AccessKeyId as string, secretAccessKey: SecretAccessKey as string };
+  const server = await kms.listen({ port: 0 });
+  const here = new sdk.KMSClient({ region: REGION, endpoint: server.url, credentials });
+  const there = new sdk.KMSClient({ region: OSAKA, endpoint: server.url, credentials });
+  // The client signs with the time of day, and the service's clock stands elsewhere.
+  const now = clock.now;
+  clock.now = Date.now();
+  try {
+    const { KeyMetadata } = await here.send(new sdk.CreateKeyCommand({ MultiRegion: true }));
+    const KeyId = KeyMetadata?.KeyId as string;
+    await here.send(new sdk.ReplicateKeyCommand({ KeyId, ReplicaRegion: OSAKA }));
+    const { CiphertextBlob } = await here.send(
+      new sdk.EncryptCommand({ KeyId, Plaintext: bytes("over HTTP") }),
+    );
+    expect(text((await there.send(new sdk.DecryptCommand({ CiphertextBlob }))).Plaintext)).toBe("over HTTP");
+    await here.send(new sdk.UpdatePrimaryRegionCommand({ KeyId, PrimaryRegion: OSAKA }));
+    const { MultiRegionConfiguration } =
+      (await there.send(new sdk.DescribeKeyCommand({ KeyId }))).KeyMetadata ?? {};
+    expect(MultiRegionConfiguration).toEqual({
+      MultiRegionKeyType: "PRIMARY",
+      PrimaryKey: { Arn: arnIn(OSAKA, KeyId), Region: OSAKA },
+      ReplicaKeys: [{ Arn: arnIn(REGION, KeyId), Region: REGION }],
+    });
+  } finally {
+    clock.now = now;
+    await server.close();
+  }
 });
 
 test("an envelope opens in each Region of its key", async () => {

@@ -2,7 +2,7 @@ import { defaultKeyPolicy } from "../access.ts";
 import { keyArn } from "../arn.ts";
 import { AlreadyExistsException, keyNotFound, UnsupportedOperationException } from "../errors.ts";
 import { arnOf, checkTags, describe, isPrimary, materialFor, newKey } from "../keys.ts";
-import { operation, states, updateKey } from "../operation.ts";
+import { operation, type Request, states, updateKey } from "../operation.ts";
 import { structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
@@ -21,6 +21,13 @@ const failures = [
 function checkPrimary(key: KeyRow): void {
   if (!isPrimary(key))
     throw new UnsupportedOperationException(`${arnOf(key)} is not a multi-Region primary key.`);
+}
+
+function checkServed({ regions }: Request, region: string): void {
+  if (regions.has(region)) return;
+  throw new UnsupportedOperationException(
+    `Region ${region} is not served here. Served: ${[...regions].join(", ")}.`,
+  );
 }
 
 export const replicateKey = operation({
@@ -54,10 +61,7 @@ export const replicateKey = operation({
     const { account, now, store } = request;
     checkPrimary(key);
     const { ReplicaRegion: region, Tags: tags = [], Policy: policy = defaultKeyPolicy(account) } = input;
-    if (!request.regions.has(region))
-      throw new UnsupportedOperationException(
-        `Region ${region} is not served here. Served: ${[...request.regions].join(", ")}.`,
-      );
+    checkServed(request, region);
     const related = await store.relatedKeys(key.keyId);
     if (related.some((each) => each.region === region))
       throw new AlreadyExistsException(
@@ -112,6 +116,7 @@ export const updatePrimaryRegion = operation({
     const related = await request.store.relatedKeys(key.keyId);
     const replica = related.find(({ region }) => region === primaryRegion);
     if (replica === undefined) throw keyNotFound(keyArn(primaryRegion, key.account, key.keyId));
+    checkServed(request, primaryRegion);
     const { replicating } = states;
     await request.admitRelated(replica, {
       action: "kms:UpdatePrimaryRegion",
