@@ -165,24 +165,14 @@ export function fitting<Name extends string>(
   return name;
 }
 
-/** How a signing algorithm takes each type of message: hashed first, or as it is. */
+/** How a signing algorithm signs each type of message. */
 interface SigningRow {
-  readonly [type: string]: { readonly signing: Signing; readonly hash?: Digest };
+  readonly [type: string]: Signing;
 }
 
-/** Digests, by node:crypto's names. */
-type Digest = "sha256" | "sha384" | "sha512";
-
-const digests = {
-  256: { hash: "SHA-256", digest: "sha256" },
-  384: { hash: "SHA-384", digest: "sha384" },
-  512: { hash: "SHA-512", digest: "sha512" },
-} as const;
-
 function hashed(scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa", bits: 256 | 384 | 512): SigningRow {
-  const { hash, digest } = digests[bits];
-  const signing = { scheme, hash } as const;
-  return { RAW: { signing, hash: digest }, DIGEST: { signing } };
+  const hash = `SHA-${bits}` as const;
+  return { RAW: { scheme, hash, message: true }, DIGEST: { scheme, hash } };
 }
 
 const signings: Readonly<Partial<Record<SigningAlgorithm, SigningRow>>> = {
@@ -195,40 +185,44 @@ const signings: Readonly<Partial<Record<SigningAlgorithm, SigningRow>>> = {
   ECDSA_SHA_256: hashed("ecdsa", 256),
   ECDSA_SHA_384: hashed("ecdsa", 384),
   ECDSA_SHA_512: hashed("ecdsa", 512),
-  ED25519_SHA_512: { RAW: { signing: { scheme: "ed25519" } } },
-  ED25519_PH_SHA_512: { DIGEST: { signing: { scheme: "ed25519ph" } } },
-  ML_DSA_SHAKE_256: {
-    RAW: { signing: { scheme: "ml-dsa" } },
-    EXTERNAL_MU: { signing: { scheme: "ml-dsa-mu" } },
-  },
+  ED25519_SHA_512: { RAW: { scheme: "ed25519" } },
+  ED25519_PH_SHA_512: { DIGEST: { scheme: "ed25519ph" } },
+  ML_DSA_SHAKE_256: { RAW: { scheme: "ml-dsa" }, EXTERNAL_MU: { scheme: "ml-dsa-mu" } },
 };
 
-/** Bytes that a message of a type must have; absent where it may have any number. */
-function bytesOf(type: MessageType, { signing }: SigningRow[string]): number | undefined {
-  if (type === "RAW") return undefined;
-  if ("hash" in signing) return Number(signing.hash.slice(-3)) / 8;
-  return 64;
-}
-
-/** How a signing algorithm signs and verifies messages of a type. */
+/** How messages of one type are signed and verified. */
 export interface SigningTerms {
+  readonly name: SigningAlgorithm;
   readonly signing: Signing;
-  /** The digest that the message is hashed with first, by node:crypto's name. */
-  readonly hash?: Digest | undefined;
+  /** Bytes that such a message must have; undefined where it may have any number. */
+  readonly bytes: number | undefined;
 }
 
-/** Throws `ValidationException` when the algorithm takes no such message, or none of that length. */
-export function signingTerms(name: SigningAlgorithm, type: MessageType, message: Uint8Array): SigningTerms {
+/**
+ * Throws `InvalidKeyUsageException` when keys of the spec know no such algorithm, `ValidationException` when it takes
+ * no such message.
+ */
+export function signingTerms(
+  keySpec: KeySpec,
+  name: SigningAlgorithm,
+  type: MessageType = "RAW",
+): SigningTerms {
+  const algorithm = algorithmOf(keySpec);
+  fitting(algorithm.signingAlgorithms, name, algorithm);
   const row = signings[name];
-  const terms = row?.[type];
-  if (row === undefined || terms === undefined)
+  const signing = row?.[type];
+  if (row === undefined || signing === undefined)
     throw new ValidationException(
       `Algorithm ${name} does not take MessageType ${type}, but ${Object.keys(row ?? {}).join(" or ")}.`,
     );
-  const bytes = bytesOf(type, terms);
+  if (type === "RAW") return { name, signing, bytes: undefined };
+  return { name, signing, bytes: "hash" in signing ? Number(signing.hash.slice(-3)) / 8 : 64 };
+}
+
+/** Throws `ValidationException` when a message is not as long as its type must be. */
+export function checkMessage({ name, bytes }: SigningTerms, message: Uint8Array): void {
   if (bytes !== undefined && message.length !== bytes)
     throw new ValidationException(`Digest is invalid length for algorithm ${name}.`);
-  return terms;
 }
 
 /** The digest of a MAC algorithm and of OAEP, as the HSM calls it. */

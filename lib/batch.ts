@@ -1,7 +1,8 @@
-import type { EncryptionAlgorithm } from "./algorithms.ts";
+import type { EncryptionAlgorithm, MessageType, SigningAlgorithm } from "./algorithms.ts";
 import type { EncryptionContext } from "./ciphertext.ts";
 
-export { isError, type Material } from "./batch/material.ts";
+export { errorOf, isError, type Material } from "./batch/material.ts";
+export { type Messages, packMessages, signed, verified } from "./batch/messages.ts";
 export { openPacked } from "./batch/open.ts";
 export {
   ciphertexts,
@@ -109,4 +110,77 @@ export interface DecryptPackedOutput {
   Lengths: Uint32Array;
   /** One for each entry that failed, in order. */
   Errors: { Index: number; Error: BatchError }[];
+}
+
+interface ForAllMessages {
+  KeyId: string | undefined;
+  SigningAlgorithm: SigningAlgorithm | undefined;
+  /** What all messages are; RAW unless told. */
+  MessageType?: MessageType | undefined;
+  GrantTokens?: readonly string[] | undefined;
+}
+
+interface SignedBy {
+  KeyId: string;
+  SigningAlgorithm: SigningAlgorithm;
+}
+
+export interface SignEntry {
+  /** 1 to 4,096 bytes; a digest or mu, as long as that is. */
+  Message: Uint8Array | undefined;
+}
+
+export interface SignBatchInput extends ForAllMessages {
+  Entries: readonly SignEntry[];
+}
+
+export interface SignBatchOutput extends SignedBy {
+  Entries: SignedEntry[];
+}
+
+/** Either the signature or the error. */
+export interface SignedEntry {
+  Signature?: Uint8Array;
+  Error?: BatchError;
+}
+
+export interface SignPackedInput extends ForAllMessages {
+  /** The messages one behind the other. */
+  Messages: Uint8Array;
+  /** The length of each. */
+  Lengths: Uint32Array;
+}
+
+export interface SignPackedOutput extends SignedBy {
+  Signatures: Uint8Array;
+  Lengths: Uint32Array;
+}
+
+export interface VerifyEntry extends SignEntry {
+  Signature?: Uint8Array | undefined;
+}
+
+export interface VerifyBatchInput extends ForAllMessages {
+  Entries: readonly VerifyEntry[];
+}
+
+export interface VerifyBatchOutput extends SignedBy {
+  Entries: VerifiedEntry[];
+}
+
+/** Either true or the error: of a signature that is wrong, `KMSInvalidSignatureException`. */
+export interface VerifiedEntry {
+  SignatureValid?: true;
+  Error?: BatchError;
+}
+
+export interface VerifyPackedInput extends SignPackedInput {
+  Signatures: Uint8Array;
+  /** The length of each signature. */
+  SignatureLengths: Uint32Array;
+}
+
+export interface VerifyPackedOutput extends SignedBy {
+  /** One byte for each message: 1 where its signature is right, else 0. */
+  SignaturesValid: Uint8Array;
 }

@@ -20,6 +20,7 @@ import type {
   SignJob,
   TokenDescription,
   TokenInfo,
+  VerifyBatchJob,
   VerifyJob,
 } from "./hsm/addon.ts";
 import { Gather } from "./hsm/gather.ts";
@@ -326,6 +327,8 @@ export const tokens = (at: Pick<HsmOptions, "module" | "environment">): Promise<
 /** What needs no secret: on threads of the engine, without a token. */
 export const publicKeys = {
   verify: (job: VerifyJob): Promise<boolean> => addon().verify(job),
+  /** One byte a signature: 1 when it is right. */
+  verifyBatch: (job: VerifyBatchJob): Promise<Uint8Array> => addon().verifyBatch(job),
   encrypt: (job: EncryptJob): Promise<Uint8Array> => addon().encrypt(job),
 };
 

@@ -9,6 +9,14 @@ import type {
   EncryptBatchOutput,
   EncryptPackedInput,
   EncryptPackedOutput,
+  SignBatchInput,
+  SignBatchOutput,
+  SignPackedInput,
+  SignPackedOutput,
+  VerifyBatchInput,
+  VerifyBatchOutput,
+  VerifyPackedInput,
+  VerifyPackedOutput,
 } from "./batch.ts";
 import { checkAccount } from "./config.ts";
 import { Envelope } from "./envelope.ts";
@@ -185,6 +193,29 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
   decryptBatch(input: DecryptPackedInput): Answered<DecryptPackedOutput>;
   decryptBatch(input: object): Promise<never> {
     return this.request("DecryptBatch", input) as Promise<never>;
+  }
+
+  /**
+   * Signs up to 100,000 messages of 1 to 4,096 bytes, 256 MiB in all, with one key on all sessions of the HSM, with one
+   * access decision and one audit event. The answer has an entry for each, in order, with its signature or the error
+   * that concerns it alone; the signatures are views of one buffer. Each can be verified alone, by Verify.
+   */
+  signBatch(input: SignBatchInput): Answered<SignBatchOutput>;
+  /** The same with all messages in one buffer, one behind the other; the signatures come likewise. */
+  signBatch(input: SignPackedInput): Answered<SignPackedOutput>;
+  signBatch(input: object): Promise<never> {
+    return this.request("SignBatch", input) as Promise<never>;
+  }
+
+  /**
+   * Verifies as many signatures, in software. The answer has an entry for each, in order: `SignatureValid`, or its
+   * error, which of a wrong signature is that of Verify.
+   */
+  verifyBatch(input: VerifyBatchInput): Answered<VerifyBatchOutput>;
+  /** The same with all messages in one buffer and all signatures in another; the answer has a byte for each. */
+  verifyBatch(input: VerifyPackedInput): Answered<VerifyPackedOutput>;
+  verifyBatch(input: object): Promise<never> {
+    return this.request("VerifyBatch", input) as Promise<never>;
   }
 
   /**

@@ -50,6 +50,8 @@ export const tracked: ReadonlyMap<string, string> = new Map([
   ...trackedOperations.map((name) => [name, name] as const),
   ["EncryptBatch", "Encrypt"],
   ["DecryptBatch", "Decrypt"],
+  ["SignBatch", "Sign"],
+  ["VerifyBatch", "Verify"],
 ]);
 
 /** What every operation that uses a key can fail with, for reasons that the model names. */

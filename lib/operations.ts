@@ -20,6 +20,7 @@ import * as random from "./operations/random.ts";
 import * as rotation from "./operations/rotation.ts";
 import * as sessions from "./operations/sessions.ts";
 import * as signing from "./operations/signing.ts";
+import * as signingBatches from "./operations/signing-batches.ts";
 import * as tags from "./operations/tags.ts";
 import * as usage from "./operations/usage.ts";
 
@@ -48,7 +49,7 @@ export const operations = byName({
 });
 
 /** Operations of our own, which are not offered to AWS's clients. */
-export const extensions = byName({ ...batches, ...explanation });
+export const extensions = byName({ ...batches, ...signingBatches, ...explanation });
 export const administration = byName({ ...accessKeys });
 export const iam = byName({ ...identities, ...sessions });
 

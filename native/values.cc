@@ -115,6 +115,7 @@ Signing signing_of(const Napi::Value& value) {
   auto object = value.As<Napi::Object>();
   Signing signing{named(object.Get("scheme"), kSchemes, "scheme")};
   if (object.Has("hash")) signing.hash = hash_of(object.Get("hash"));
+  signing.message = object.Get("message").ToBoolean();
   return signing;
 }
 

@@ -61,14 +61,12 @@ describe("the table", () => {
   });
 
   it("says of each signing algorithm how it takes a message", () => {
-    const message = new Uint8Array(64);
     for (const { keySpec, signingAlgorithms } of algorithms)
       for (const name of signingAlgorithms) {
         const taken = (shapes.MessageType.enum ?? []).filter((type) => {
           try {
-            return signingTerms(name, type, message) !== undefined;
-          } catch (error) {
-            if (/invalid length/.test((error as Error).message)) return true;
+            return signingTerms(keySpec, name, type) !== undefined;
+          } catch {
             return false;
           }
         });

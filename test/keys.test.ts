@@ -249,6 +249,20 @@ describe("states", () => {
     ],
     ["EncryptBatch", (KeyId) => kms.encryptBatch({ KeyId, Entries: [{ Plaintext: plaintext }] }), ok, X1, X3],
     [
+      "SignBatch",
+      (KeyId) => kms.signBatch({ KeyId, ...signing, Entries: [signing] }),
+      notFor("Sign"),
+      X1,
+      X3,
+    ],
+    [
+      "VerifyBatch",
+      (KeyId) => kms.verifyBatch({ KeyId, ...signing, Entries: [signing] }),
+      notFor("Verify"),
+      X1,
+      X3,
+    ],
+    [
       "CreateAlias",
       async (KeyId) => {
         await kms.createAlias({ AliasName: "alias/in-a-state", TargetKeyId: KeyId });

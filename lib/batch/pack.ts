@@ -1,20 +1,18 @@
-import { type BatchError, LIMITS } from "../batch.ts";
+import type { BatchError } from "../batch.ts";
 import { type EncryptionContext, encodeContext } from "../ciphertext.ts";
 import { ValidationException } from "../errors.ts";
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
 import { type BlobShape, type StructureShape, structure, validate } from "../shape.ts";
 import * as shapes from "../shapes.ts";
+import { type Column, checkCount, checkSize, concatenate, takeColumn } from "./column.ts";
 import { errorOf } from "./material.ts";
 
 /** The entries of a batch as the engine takes them; those with an error are not among them. */
-export interface Packed {
+export interface Packed extends Column {
   /** How many entries the batch has, with or without errors. */
   readonly count: number;
-  /** One behind the other. */
-  readonly input: Uint8Array;
   /** A private copy of what the caller gave, to be wiped when it holds plaintext. */
   readonly copied: boolean;
-  readonly lengths: Uint32Array;
   /** Canonical contexts: one for all, or one for each packed entry. */
   readonly contexts: Uint8Array;
   readonly contextLengths: Uint32Array;
@@ -85,21 +83,7 @@ export function packEntries(
     blobs.push(bytes as Uint8Array);
   }
   checkSize(size);
-  const { packed: input, lengths } = concatenate(blobs, size);
-  return { count, input, copied: true, lengths, ...contexts.pack(), errors };
-}
-
-function concatenate(parts: readonly Uint8Array[], size: number) {
-  const packed = new Uint8Array(size);
-  const lengths = new Uint32Array(parts.length);
-  let at = 0;
-  for (let i = 0; i < parts.length; i++) {
-    const bytes = parts[i] as Uint8Array;
-    packed.set(bytes, at);
-    lengths[i] = bytes.length;
-    at += bytes.length;
-  }
-  return { packed, lengths };
+  return { ...concatenate(blobs, size), count, copied: true, ...contexts.pack(), errors };
 }
 
 /** Takes a packed buffer as it is. What is wrong with any entry refuses the whole batch. */
@@ -108,26 +92,8 @@ export function takePacked(
   kind: EntryKind,
   forAll: EncryptionContext | undefined,
 ): Packed {
-  const input = packed[kind.packed];
-  const given = packed.Lengths;
-  if (!(input instanceof Uint8Array)) throw new ValidationException(`${kind.packed} must be a Uint8Array.`);
-  if (!(given instanceof Uint32Array)) throw new ValidationException("Lengths must be a Uint32Array.");
-  const count = checkCount(given.length);
-  checkSize(input.length);
-  // The engine goes by these lengths: they must not change under it.
-  const lengths = given.slice();
-  const { min = 0, max = 0 } = kind.blob;
-  let size = 0;
-  for (let i = 0; i < count; i++) {
-    const length = lengths[i] as number;
-    if (length < min || length > max)
-      throw new ValidationException(`Lengths[${i}] is ${length}, and must be from ${min} to ${max}.`);
-    size += length;
-  }
-  if (size !== input.length)
-    throw new ValidationException(
-      `Lengths come to ${size} bytes, and ${kind.packed} has ${input.length}: they must be the same.`,
-    );
+  const column = takeColumn(packed, kind.packed, "Lengths", kind.blob);
+  const count = column.lengths.length;
   const contexts = new Contexts(encodeContext(forAll));
   const own = packed.EncryptionContexts;
   if (own !== undefined) {
@@ -140,7 +106,7 @@ export function takePacked(
       contexts.add(context);
     }
   }
-  return { count, input, copied: false, lengths, ...contexts.pack(), errors: undefined };
+  return { ...column, count, copied: false, ...contexts.pack(), errors: undefined };
 }
 
 /** The canonical contexts of a batch; encoded once where neighbours share the same object. */
@@ -182,21 +148,9 @@ class Contexts {
       return { contexts: this.#forAll, contextLengths: Uint32Array.of(this.#forAll.length) };
     const size = each.reduce((sum, bytes) => sum + bytes.length, 0);
     checkSize(size);
-    const { packed: contexts, lengths: contextLengths } = concatenate(each, size);
+    const { input: contexts, lengths: contextLengths } = concatenate(each, size);
     return { contexts, contextLengths };
   }
-}
-
-function checkCount(count: number): number {
-  if (count >= 1 && count <= LIMITS.entries) return count;
-  throw new ValidationException(`A batch has 1 to ${LIMITS.entries} entries; this one has ${count}.`);
-}
-
-function checkSize(size: number): void {
-  if (size > LIMITS.bytes)
-    throw new ValidationException(
-      `A batch has at most ${LIMITS.bytes} bytes; this one has ${size}: split it.`,
-    );
 }
 
 /** Of the plaintext in a ciphertext of this length. */

@@ -158,11 +158,11 @@ export type Material =
 
 /**
  * How a signature is made. With a `hash`, what is signed is a digest by it, which is also MGF1's and as long as the salt
- * of PSS; ECDSA's signatures are DER. Of the others `ed25519` and `ml-dsa` sign messages (with an empty context),
+ * of PSS: the input, or, with `message`, what the engine makes of it. ECDSA's signatures are DER. Of the others `ed25519` and `ml-dsa` sign messages (with an empty context),
  * `ed25519ph` the SHA-512 of one (RFC 8032, section 5.1), `ml-dsa-mu` mu (64 bytes; FIPS 204, section 6.2).
  */
 export type Signing =
-  | { scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa"; hash: "SHA-256" | "SHA-384" | "SHA-512" }
+  | { scheme: "rsa-pss" | "rsa-pkcs1" | "ecdsa"; hash: "SHA-256" | "SHA-384" | "SHA-512"; message?: true }
   | { scheme: "ed25519" | "ed25519ph" | "ml-dsa" | "ml-dsa-mu" };
 
 /** A backing key as it is stored, and what it is bound to. */

@@ -1,4 +1,4 @@
-import type { Hsm, Mac, NativeKey, OaepHash, Signing } from "../hsm.ts";
+import type { Hsm, Mac, NativeKey, OaepHash, Signatures, Signing } from "../hsm.ts";
 
 /** The material of a KMS key, by the HSM that can use it. */
 export class KeyMaterial {
@@ -25,6 +25,15 @@ export class KeyMaterial {
 
   sign(signing: Signing, input: Uint8Array): Promise<Uint8Array> {
     return this.hsm.sign(this.native, signing, input);
+  }
+
+  /** Signs messages one behind the other; when any cannot be signed, none is answered. */
+  signBatch(
+    signing: Signing,
+    { input, lengths }: { readonly input: Uint8Array; readonly lengths: Uint32Array },
+  ): Promise<Signatures> {
+    const counts = Uint32Array.of(lengths.length);
+    return this.hsm.signBatch({ keys: [this.native], signings: [signing], counts, input, lengths });
   }
 
   mac(hash: Mac["hash"], message: Uint8Array): Promise<Uint8Array> {

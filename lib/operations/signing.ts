@@ -1,7 +1,12 @@
-import { createHash } from "node:crypto";
-import { algorithmOf, fitting, type KeySpec, type SigningAlgorithm, signingTerms } from "../algorithms.ts";
+import {
+  checkMessage,
+  type KeySpec,
+  type MessageType,
+  type SigningAlgorithm,
+  signingTerms,
+} from "../algorithms.ts";
 import { KMSInvalidSignatureException } from "../errors.ts";
-import { publicKeys } from "../hsm.ts";
+import { publicKeys, type Signing } from "../hsm.ts";
 import { arnOf } from "../keys.ts";
 import { operation, refuseDryRun, states, usingFailures } from "../operation.ts";
 import { structure } from "../shape.ts";
@@ -37,9 +42,9 @@ export const sign = operation({
   errors: failures,
   ...using,
   async run({ keys }, input, key) {
-    const { signing, message } = termsOf(key, input);
+    const signing = signingOf(key, input);
     refuseDryRun(input);
-    const Signature = await (await keys.current(key)).sign(signing, message);
+    const Signature = await (await keys.current(key)).sign(signing, input.Message);
     return { KeyId: arnOf(key), Signature, SigningAlgorithm: input.SigningAlgorithm };
   },
 });
@@ -66,11 +71,11 @@ export const verify = operation({
   errors: [...failures, "KMSInvalidSignatureException"],
   ...using,
   async run({ keys }, input, key) {
-    const { signing, message } = termsOf(key, input);
+    const signing = signingOf(key, input);
     refuseDryRun(input);
-    const { Signature: signature } = input;
+    const { Message, Signature: signature } = input;
     const { publicKey } = await keys.pair(key);
-    if (!(await publicKeys.verify({ publicKey, signing, input: message, signature })))
+    if (!(await publicKeys.verify({ publicKey, signing, input: Message, signature })))
       throw new KMSInvalidSignatureException();
     return { KeyId: arnOf(key), SignatureValid: true, SigningAlgorithm: input.SigningAlgorithm };
   },
@@ -78,14 +83,12 @@ export const verify = operation({
 
 interface Signed {
   readonly Message: Uint8Array;
-  readonly MessageType?: "RAW" | "DIGEST" | "EXTERNAL_MU" | undefined;
+  readonly MessageType?: MessageType | undefined;
   readonly SigningAlgorithm: SigningAlgorithm;
 }
 
-/** What is signed, and how: the message itself, or its digest. */
-function termsOf(key: KeyRow, { Message, MessageType = "RAW", SigningAlgorithm }: Signed) {
-  const algorithm = algorithmOf(key.keySpec as KeySpec);
-  fitting(algorithm.signingAlgorithms, SigningAlgorithm, algorithm);
-  const { signing, hash } = signingTerms(SigningAlgorithm, MessageType, Message);
-  return { signing, message: hash ? createHash(hash).update(Message).digest() : Message };
+function signingOf({ keySpec }: KeyRow, { Message, MessageType, SigningAlgorithm }: Signed): Signing {
+  const terms = signingTerms(keySpec as KeySpec, SigningAlgorithm, MessageType);
+  checkMessage(terms, Message);
+  return terms.signing;
 }

@@ -43,6 +43,7 @@ size_t hash_size(Hash hash) { return row(hash).size; }
 const char* hash_name(Hash hash) { return row(hash).name; }
 
 void require_digest_size(const Signing& signing, std::span<const uint8_t> input) {
+  if (signing.message) return;
   size_t size = input.size();
   switch (signing.scheme) {
     case Scheme::kRsaPss:
@@ -75,6 +76,13 @@ void digest(Hash hash, std::initializer_list<std::span<const uint8_t>> parts, ui
     ensure(ssl.EVP_DigestUpdate(context.get(), part.data(), part.size()), "EVP_DigestUpdate");
   }
   ensure(ssl.EVP_DigestFinal_ex(context.get(), out, nullptr), "EVP_DigestFinal_ex");
+}
+
+Digested::Digested(const Signing& signing, std::span<const uint8_t> input) : view_(input) {
+  require_digest_size(signing, input);
+  if (!signing.message) return;
+  digest(signing.hash, {input}, digest_);
+  view_ = {digest_, hash_size(signing.hash)};
 }
 
 }  // namespace keystead

@@ -33,6 +33,7 @@ enum class Scheme : uint8_t {
 struct Signing {
   Scheme scheme = Scheme::kEcdsa;
   Hash hash = Hash::kSha256;  // only where a digest is signed
+  bool message = false;       // the input is a message, of which `hash` makes that digest
 };
 
 }  // namespace keystead

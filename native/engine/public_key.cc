@@ -114,9 +114,10 @@ Freed<evp_pkey_ctx_st> PublicKey::context() const {
   return context;
 }
 
-bool PublicKey::verify(const Signing& signing, View input, View signature) const {
+bool PublicKey::verify(const Signing& signing, View given, View signature) const {
   if (type_of(signing.scheme) != material_.type) another_kind();
-  require_digest_size(signing, input);
+  const Digested digested(signing, given);
+  const View input = digested.view();
   const char* const hash = hash_name(signing.hash);
   switch (signing.scheme) {
     case Scheme::kRsaPss:

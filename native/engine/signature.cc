@@ -93,12 +93,13 @@ void require_signing(const Capabilities& can, const Signing& signing) {
 void require_mac(const Capabilities& can, Hash hash) { require(can, names(hash).hmac); }
 
 Bytes sign_with(const Session& session, CK_OBJECT_HANDLE key, const Material& material,
-                const Signing& signing, std::span<const uint8_t> input) {
+                const Signing& signing, std::span<const uint8_t> given) {
   if (is_seeded(signer_type(signing.scheme))) {
     Secret<32> seed = derive_seed(session, key, material);
-    return seeded_sign(material, {seed.data(), seed.size()}, signing, input);
+    return seeded_sign(material, {seed.data(), seed.size()}, signing, given);
   }
-  require_digest_size(signing, input);
+  const Digested digested(signing, given);
+  const std::span<const uint8_t> input = digested.view();
   const HashNames& hash = names(signing.hash);
   Bytes signature(kLargestSignature);
   auto sign = [&](Mechanism mechanism, std::span<const uint8_t> data) {

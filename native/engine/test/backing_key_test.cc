@@ -68,6 +68,26 @@ TEST(each_kind_signs_what_its_public_key_verifies) {
   }
 }
 
+TEST(a_message_is_signed_and_verified_as_its_digest) {
+  SoftHsm hsm;
+  Opened token(hsm.open());
+  token.open_domain();
+  const Bytes message{'m', 'e'};
+  for (const Used& used : kSigners) {
+    if (is_seeded(used.material.type)) continue;
+    BackingKey made = token.generate({'c'}, used.material);
+    uint8_t header[kHeaderSize] = {1};
+    const Signing whole{used.signing.scheme, used.signing.hash, true};
+    Bytes signature = token.sign(Key::make("d", made.blob, {'c'}, header), whole, message);
+    Bytes hashed(hash_size(whole.hash));
+    digest(whole.hash, {message}, hashed.data());
+    PublicKey public_key(made.public_key);
+    CHECK(public_key.verify(whole, message, signature));
+    CHECK(public_key.verify(used.signing, hashed, signature));
+    CHECK(!public_key.verify(whole, hashed, signature));
+  }
+}
+
 TEST(a_key_does_what_its_kind_is_for_and_nothing_else) {
   SoftHsm hsm;
   Opened token(hsm.open());
