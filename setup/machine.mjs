@@ -31,6 +31,8 @@ export const packages = {
   python: { apt: "python3", dnf: "python3", brew: "python3" },
   p11kit: { apt: "libp11-kit-dev", dnf: "p11-kit-devel", brew: "p11-kit" },
   ipsecmb: { apt: "libipsec-mb1" },
+  awscli: { apt: "awscli" },
+  boto3: { apt: "python3-boto3" },
 };
 
 /** Prints one line about what is going on. */

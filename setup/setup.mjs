@@ -22,7 +22,7 @@ const softHsmPlaces = [
  */
 export function setup({ tests = false, prebuild = false, directory = ".keystead" } = {}) {
   const compiles = tests || prebuild || !checkout.addonFits();
-  install(missing({ tests, compiles, directory }), missingSpeed());
+  install(missing({ tests, compiles, directory }), [...missingSpeed(), ...(tests ? missingClients() : [])]);
 
   step(checkout.dependenciesFit, checkout.installDependencies, "installing the npm dependencies");
   if (!prebuild) step(checkout.addonFits, checkout.compileAddon, "compiling the addon, which takes a minute");
@@ -60,6 +60,13 @@ function missingSpeed() {
   const places = ["/usr/lib/x86_64-linux-gnu/libIPSec_MB.so.1", "/usr/lib64/libIPSec_MB.so.1"];
   const wanted = process.platform === "linux" && process.arch === "x64";
   return wanted && !places.some((place) => existsSync(place)) ? ["ipsecmb"] : [];
+}
+
+/** AWS's own clients, where the distribution has them: test/aws-clients.test.ts runs them against this service. */
+function missingClients() {
+  if (process.platform !== "linux") return [];
+  const places = { awscli: "/usr/bin/aws", boto3: "/usr/lib/python3/dist-packages/boto3" };
+  return Object.keys(places).filter((name) => !existsSync(places[name]));
 }
 
 function configuredModule(directory) {
