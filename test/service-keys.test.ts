@@ -83,6 +83,18 @@ describe("a key that a service manages", () => {
     ])
       expect(await refusal(open(caller, blob))).toMatch(denied);
     expect(await refusal(seal(kms, "alias/aws/vaults"))).toMatch(denied);
+    // What a role asks of the service, and the service of this one.
+    const policies = [
+      JSON.stringify({
+        Version: "2012-10-17",
+        Statement: { Effect: "Allow", Action: "kms:Decrypt", Resource: "*" },
+      }),
+    ];
+    const via = `vaults.${REGION}.amazonaws.com`;
+    expect(await open(kms.as(ROLE, { policies, via }), blob)).toBe("kept");
+    expect(await refusal(open(kms.as(ROLE, { policies, via: `s3.${REGION}.amazonaws.com` }), blob))).toMatch(
+      denied,
+    );
     const theirs = await seal(kms.service("vaults", { account: OTHER }), "alias/aws/vaults");
     expect(await refusal(open(kms.service("vaults"), theirs))).toMatch(denied);
     expect((await aliases(other)).map(({ AliasName }) => AliasName)).toEqual(["alias/aws/vaults"]);
