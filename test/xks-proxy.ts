@@ -62,6 +62,7 @@ export class XksProxy {
   ivLength = 12;
   health = "ACTIVE";
   connections = 0;
+  requests = 0;
   readonly #server: Server;
   readonly #clock: () => number;
 
@@ -137,6 +138,7 @@ export class XksProxy {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.requests++;
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part);
     const body = Buffer.concat(parts);

@@ -550,6 +550,23 @@ describe("an external key store", () => {
     expect(proxy.connections).toBe(connections + 1);
   });
 
+  test("gives up once, also on a connection that was kept", async () => {
+    const strict = await open({ timeout: 1000 });
+    try {
+      await strict.encrypt({ KeyId, Plaintext: bytes("kept") });
+      const { requests } = proxy;
+      proxy.misbehaviour = { delay: 3000 };
+      expect(await refusal(strict.encrypt({ KeyId, Plaintext: bytes("late") }))).toMatch(
+        /^KMSInvalidStateException: AWS KMS rejected the request because .* did not respond/,
+      );
+      proxy.misbehaviour = {};
+      await strict.encrypt({ KeyId, Plaintext: bytes("in time") });
+      expect(proxy.requests).toBe(requests + 2);
+    } finally {
+      await strict.close();
+    }
+  });
+
   test("takes new credentials and a new path while it is connected, and nothing else", async () => {
     const XksProxyAuthenticationCredential = {
       AccessKeyId: "TSRQPONMLKJIHGFEDCBA",

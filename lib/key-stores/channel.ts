@@ -7,6 +7,8 @@ import { type FailureName, failures, ProxyFailure } from "./failures.ts";
 
 /** AWS's: what does not answer within it has failed. */
 const BUDGET = 250;
+/** Connections to one proxy: what comes beyond them waits, within its budget. */
+const SOCKETS = 256;
 /** Bytes of an answer: 4,300 in base64, and room for what surrounds them. */
 const LONGEST = 65_536;
 
@@ -33,7 +35,12 @@ export class Channel {
 
   constructor(options: XksConfig, ca: readonly string[] | undefined, clock: () => number) {
     this.#options = options;
-    this.#agent = new Agent({ keepAlive: true, ca: ca && [...ca], minVersion: "TLSv1.2" });
+    this.#agent = new Agent({
+      keepAlive: true,
+      maxSockets: SOCKETS,
+      ca: ca && [...ca],
+      minVersion: "TLSv1.2",
+    });
     this.#clock = clock;
   }
 
@@ -53,20 +60,8 @@ export class Channel {
     const headers = await this.#sign(endpoint, host, endpoint.path + path, body);
     const target = this.addressOf(host) ?? { host, port: 443 };
     const { timeout = BUDGET } = this.#options;
-    const send = () =>
-      exchange(
-        {
-          ...target,
-          servername: host,
-          agent: this.#agent,
-          method: "POST",
-          path: endpoint.path + path,
-          headers,
-        },
-        body,
-        timeout,
-      );
-    const { status, text } = await send();
+    const options = { ...target, servername: host, agent: this.#agent, method: "POST", headers };
+    const { status, text } = await exchange({ ...options, path: endpoint.path + path }, body, timeout);
     return read(status, text);
   }
 
@@ -115,10 +110,12 @@ interface Answer {
 function exchange(options: RequestOptions, body: Uint8Array, budget: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let current: ClientRequest;
+    let over = false;
     const timer = setTimeout(() => {
       fail(new ProxyFailure("timeout", `no answer within ${budget} ms`));
     }, budget);
     const fail = (error: ProxyFailure) => {
+      over = true;
       clearTimeout(timer);
       reject(error);
       current.destroy();
@@ -132,6 +129,8 @@ function exchange(options: RequestOptions, body: Uint8Array, budget: number): Pr
       });
       current = sent;
       sent.on("error", (error: NodeJS.ErrnoException) => {
+        // What was given up ends with the same error.
+        if (over) return;
         if (anew && sent.reusedSocket && error.code === "ECONNRESET") return send(false);
         fail(new ProxyFailure(kindOf(error), error.message, { cause: error }));
       });
