@@ -173,6 +173,19 @@ describe("a session", () => {
     await expect(encrypt(client)).rejects.toMatchObject({ name: "UnrecognizedClientException" });
   });
 
+  test("is found by the grants to its role, whose path its own ARN lacks", async () => {
+    const { KeyId: closed } = await newKey(kms);
+    await kms.createGrant({ KeyId: closed, GranteePrincipal: APP, Operations: ["DescribeKey"] });
+    const client = clientOf(await assume());
+    await client.send(new sdk.DescribeKeyCommand({ KeyId: closed }));
+  });
+
+  test("is no access key that is listed", async () => {
+    const { Credentials } = await assume();
+    const { AccessKeys } = await kms.listAccessKeys();
+    expect(AccessKeys?.map(({ AccessKeyId }) => AccessKeyId)).not.toContain(Credentials?.AccessKeyId);
+  });
+
   test("is on record without what is secret", async () => {
     const { Credentials } = await assume({ Tags: [{ Key: "tier", Value: "web" }] });
     const [event] = await events(1);

@@ -25,8 +25,16 @@ export class KmsHost implements Host {
   }
 
   credential(accessKeyId: string): Soon<Credential | undefined> {
-    const row = this.#service.store.credential(accessKeyId);
-    return row instanceof Promise ? row.then((found) => this.#credentialOf(found)) : this.#credentialOf(row);
+    return then(this.#service.store.credential(accessKeyId), (row) => {
+      const role = row?.session?.role;
+      if (role === undefined) return this.#credentialOf(row);
+      // A session is of the role that was assumed, and of none that was made under its name since.
+      return then(this.#service.store.principal(role), (found) =>
+        found === undefined || found.createdAt > (row as CredentialRow).createdAt
+          ? undefined
+          : this.#credentialOf(row),
+      );
+    });
   }
 
   caller(principal: Principal, region: string, { sourceIp, userAgent, secureTransport }: Origin): Requests {
@@ -66,4 +74,9 @@ function sessionOf({ session, createdAt }: CredentialRow): Session | undefined {
     tags: tags === undefined ? undefined : JSON.parse(tags),
     issuedAt: createdAt,
   };
+}
+
+/** Goes on at once where the store could answer at once. */
+function then<T, R>(soon: Soon<T>, next: (value: T) => Soon<R>): Soon<R> {
+  return soon instanceof Promise ? soon.then(next) : next(soon);
 }

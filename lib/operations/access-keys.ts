@@ -4,7 +4,7 @@ import { missingPrincipal, newAccessKey } from "../identities.ts";
 import { operation, type Request } from "../operation.ts";
 import { list, string, structure, timestamp } from "../shape.ts";
 import { LimitType, MarkerType } from "../shapes.ts";
-import type { CredentialRow } from "../store.ts";
+import type { Change, CredentialRow } from "../store.ts";
 
 /** Ours alone, with the names of IAM's operations: what clients sign their requests with, and for whom. */
 
@@ -35,6 +35,7 @@ export const createAccessKey = operation({
       throw new ValidationException("A session has the credentials that AssumeRole gave, and no others.");
     if (await missingPrincipal(request.store, [principal]))
       throw new NotFoundException(`${principal.arn} does not exist.`);
+    const owner = await request.store.principal(principal.arn);
     const { accessKeyId, secretAccessKey, secret } = await newAccessKey(request, "AKIA");
     const row: CredentialRow = {
       accessKeyId,
@@ -46,10 +47,11 @@ export const createAccessKey = operation({
       expiresAt: null,
       createdAt: request.now,
     };
-    return {
-      output: { ...tell(row), SecretAccessKey: secretAccessKey },
-      changes: [{ insert: "credential", row }],
-    };
+    const changes: Change[] = [{ insert: "credential", row }];
+    // Whoever deletes the user meanwhile has to do so with the new key in mind.
+    if (owner !== undefined)
+      changes.push({ update: "principal", arn: owner.arn, revision: owner.revision, set: {} });
+    return { output: { ...tell(row), SecretAccessKey: secretAccessKey }, changes };
   },
 });
 

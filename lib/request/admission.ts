@@ -259,7 +259,7 @@ export class Admission implements Request {
 
   /** `reference` is what the caller called the key by, unless it was by a ciphertext. */
   #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): Soon<KeyRow> {
-    return then(this.store.grants(key.region, key.keyId, granteesOf(this.principal)), (grants) => {
+    return then(this.store.grants(key.region, key.keyId, granteesOf(this.#known.principal)), (grants) => {
       const { arn, policy: keyPolicy } = readyFor(key);
       this.#involves(key, arn);
       let shown = arn;

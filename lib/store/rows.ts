@@ -281,6 +281,7 @@ export interface Store {
   listPrincipals(account: string, page: { after?: string; limit: number }): Soon<PrincipalRow[]>;
   /** The users and roles of this name, whatever their path. */
   principalsNamed(account: string, name: string): Soon<PrincipalRow[]>;
+  /** Those for good: no session's. */
   listCredentials(account: string, page: { after?: string; limit: number }): Soon<CredentialRow[]>;
   /** Those of a user, or those of a role and of its sessions. */
   credentialsOf(account: string, arn: string): Soon<CredentialRow[]>;

@@ -53,7 +53,9 @@ export const LISTS = {
     "account = ? AND (principal = ? OR session ->> 'role' = ?) ORDER BY access_key_id",
   ),
   credentialsExpired: credential.select("expires_at <= ? ORDER BY expires_at LIMIT ?"),
-  listCredentials: credential.select("account = ? AND access_key_id > ? ORDER BY access_key_id LIMIT ?"),
+  listCredentials: credential.select(
+    "account = ? AND access_key_id > ? AND session IS NULL ORDER BY access_key_id LIMIT ?",
+  ),
 } as const;
 
 export const QUERIES = {
