@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { readBlock } from "./envelope/block.ts";
 import { type Body, type Direction, type FrameEngine, framesIn, opening, sealing } from "./envelope/body.ts";
+import { type DirectoryWay, type PerFile, passDirectory, SUFFIX } from "./envelope/directory.ts";
 import { EnvelopeError } from "./envelope/error.ts";
 import { replaceFile } from "./envelope/file.ts";
 import { parseHeader, readHeader } from "./envelope/header.ts";
@@ -11,6 +12,8 @@ import { legacyFrames } from "./envelope/legacy.ts";
 import { admitMessage, type MessageHeader, newMessage } from "./envelope/message.ts";
 import type {
   DecryptOptions,
+  DirectoryOptions,
+  DirectoryResult,
   EncryptOptions,
   FileResult,
   PassOptions,
@@ -23,6 +26,7 @@ import { readable } from "./envelope/stream.ts";
 import { frames } from "./hsm.ts";
 import type { Caller } from "./request.ts";
 
+export { DirectoryError, inParallel, MANIFEST, SUFFIX } from "./envelope/directory.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
 export type { ByteSource } from "./envelope/intake.ts";
@@ -32,6 +36,9 @@ export { MultiKeys } from "./envelope/multi-keys.ts";
 export type {
   CommitmentPolicy,
   DecryptOptions,
+  DirectoryEntry,
+  DirectoryOptions,
+  DirectoryResult,
   EncryptOptions,
   EnvelopeProgress,
   FileResult,
@@ -122,6 +129,40 @@ export class Envelope {
     return this.#file(from, to, options, (intake, told) => this.#admit(intake, told));
   }
 
+  /**
+   * Each file below the directory `from` becomes FILE.keystead below `to`, which also gets a manifest (.keystead-manifest,
+   * JSON lines with the SHA-256 of what was written). A run that was interrupted goes on where it was.
+   */
+  encryptDirectory(
+    from: string,
+    to: string,
+    options: EncryptOptions & DirectoryOptions,
+  ): Promise<DirectoryResult> {
+    const way: DirectoryWay = {
+      rename: (name) => name + SUFFIX,
+      keepsManifest: true,
+      file: (source, target, told) =>
+        this.#file(source, target, { ...options, ...told }, (_, its) => this.#begin(its)),
+    };
+    return passDirectory(from, to, way, options);
+  }
+
+  /** As encryptDirectory, the other way round; files whose names do not end in .keystead are left out. */
+  decryptDirectory(
+    from: string,
+    to: string,
+    options: DecryptOptions & DirectoryOptions = {},
+  ): Promise<DirectoryResult> {
+    const way: DirectoryWay = {
+      rename: (name) =>
+        name.length > SUFFIX.length && name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : undefined,
+      keepsManifest: false,
+      file: (source, target, told) =>
+        this.#file(source, target, { ...options, ...told }, (intake, its) => this.#admit(intake, its)),
+    };
+    return passDirectory(from, to, way, options);
+  }
+
   async #begin(options: EncryptOptions): Promise<Started> {
     options.signal?.throwIfAborted();
     const { EncryptionContext = {}, FrameLength = FRAME_LENGTH, Signed = false } = options;
@@ -129,7 +170,8 @@ export class Envelope {
       throw new TypeError(`FrameLength: must be a whole number from 1 to ${MAX_FRAME_LENGTH}`);
     }
     const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed };
-    const { head, body, header, witness } = await newMessage(this.#keys(options), message);
+    const made = newMessage(this.#keys(options), message);
+    const { head, body, header, witness } = await untilAborted(made, options.signal);
     await tell(options, header, body);
     return { direction: sealing, body, head, used: 0, witness };
   }
@@ -146,7 +188,8 @@ export class Envelope {
       throw new EnvelopeError("UNSUPPORTED", "the message is signed, which SignedMessages refuses");
     }
     const demands = { context: options.EncryptionContext ?? {}, uncommitted: allowsUncommitted(options) };
-    const opened = await admitMessage(this.#keys(options), received, demands);
+    const admitted = admitMessage(this.#keys(options), received, demands);
+    const opened = await untilAborted(admitted, options.signal);
     await tell(options, opened.header, opened.body);
     const used = received.body.length + received.authentication.length;
     const blockLimit = limits.frameLength;
@@ -222,7 +265,7 @@ export class Envelope {
     return plaintext;
   }
 
-  async #file<Options extends PassOptions>(
+  async #file<Options extends PassOptions & Partial<Pick<PerFile, "onPiece">>>(
     from: string,
     to: string,
     options: Options,
@@ -240,7 +283,8 @@ export class Envelope {
       };
       const pace = { runLength: RUN_IN_FILE, allocate: rotating(3), total: stat.size };
       const pieces = this.#runs(intake, pace, options, () => start(intake, { ...options, onHeader }));
-      const written = await replaceFile(to, pieces, options.signal);
+      const seen = options.onPiece ? watched(pieces, options.onPiece) : pieces;
+      const written = await replaceFile(to, seen, options.signal);
       return { read: intake.position, written, header: header as MessageHeader };
     } finally {
       await file.close();
@@ -270,6 +314,33 @@ function allowsUncommitted({
       return true;
     default:
       throw new TypeError(`CommitmentPolicy: there is none called ${CommitmentPolicy}`);
+  }
+}
+
+/** A KMS that does not answer keeps nobody who has given up. */
+function untilAborted<T extends { body: Body }>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      reject(signal.reason);
+      work.then(
+        ({ body }) => body.key.fill(0),
+        () => {},
+      );
+    };
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+async function* watched(pieces: AsyncIterable<Uint8Array>, onPiece: (piece: Uint8Array) => void) {
+  for await (const piece of pieces) {
+    onPiece(piece);
+    yield piece;
   }
 }
 

@@ -1,4 +1,5 @@
 import { execFileSync, type SpawnOptions, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -380,6 +381,7 @@ describe("encrypt and decrypt", () => {
     for (const [name, text] of Object.entries(contents)) writeFileSync(at(name), text);
     await json("encrypt", "tree", "-k", "alias/orders");
     expect(readdirSync(at("tree.keystead"), { recursive: true }).sort()).toEqual([
+      ".keystead-manifest",
       "1.keystead",
       "a",
       "a/2.keystead",
@@ -400,6 +402,26 @@ describe("encrypt and decrypt", () => {
     expect(err).toMatch(/left out 1 entry that cannot be decrypted, e\.g\. tree\.keystead\/notes\.txt\n/);
     expect(err).toMatch(/keystead: tree\.keystead\/a\/b\/3\.keystead: .* of 4 files were done before\)/);
     expect(existsSync(at("third/a/b/3"))).toBe(false);
+  });
+
+  test("go on with a directory where a run before stopped, and say what they would do", async () => {
+    mkdirSync(at("trunk"));
+    for (const name of ["1", "2", "3"]) writeFileSync(at(`trunk/${name}`), name);
+    const encrypt = (...args: string[]) =>
+      json<{ Files: { From: string; To: string; Sha256: string }[]; Resumed: number; DryRun: boolean }>(
+        ...["encrypt", "trunk", "-k", "alias/orders", ...args],
+      );
+    expect(await encrypt("--dry-run")).toMatchObject({ DryRun: true, Files: [{ From: "trunk/1" }, {}, {}] });
+    expect(existsSync(at("trunk.keystead"))).toBe(false);
+    expect((await encrypt()).Resumed).toBe(0);
+    writeFileSync(at("trunk/4"), "4");
+    const again = await encrypt();
+    expect(again).toMatchObject({ Resumed: 3, Files: [{}, {}, {}, { To: "trunk.keystead/4.keystead" }] });
+    const sealed = readFileSync(at("trunk.keystead/1.keystead"));
+    expect(again.Files[0]?.Sha256).toBe(createHash("sha256").update(sealed).digest("hex"));
+    expect(await refused(EXIT.usage, "encrypt", "trunk/1", "-k", "alias/orders", "--dry-run")).toContain(
+      "--dry-run",
+    );
   });
 
   test("stop at Ctrl-C without leaving half a file", async () => {

@@ -1,9 +1,20 @@
 import { createReadStream, existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
-import { type Envelope, type FileResult, replaceFile } from "../envelope.ts";
+import {
+  DirectoryError,
+  type DirectoryOptions,
+  type DirectoryResult,
+  type Envelope,
+  type FileResult,
+  inParallel,
+  MANIFEST,
+  replaceFile,
+  SUFFIX,
+} from "../envelope.ts";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { CliError, usage } from "./exit.ts";
@@ -12,8 +23,8 @@ import type { Invocation } from "./invocation.ts";
 import { collectPair } from "./pairs.ts";
 import { Progress } from "./progress.ts";
 import { bytes, duration, many, rate } from "./quantity.ts";
-import { harmless } from "./terminal.ts";
-import { decryptedName, encryptedName, plan, type Renaming, SUFFIX, type Transfer } from "./transfer.ts";
+import { count, harmless } from "./terminal.ts";
+import { decryptedName, encryptedName, isDirectory, plan, type Renaming, type Transfer } from "./transfer.ts";
 
 /** So many files are named one by one. */
 const LISTED = 20;
@@ -23,6 +34,7 @@ interface Options {
   context?: Record<string, string>;
   output?: string;
   force?: boolean;
+  dryRun?: boolean;
 }
 
 /** One direction: how files and streams pass through the envelope, and what to call it. */
@@ -32,13 +44,18 @@ interface Way {
   rename: Renaming;
   file(envelope: Envelope, transfer: Transfer, options: PassOptions): Promise<FileResult>;
   stream(envelope: Envelope, source: Readable, options: PassOptions): Readable;
+  directory(
+    envelope: Envelope,
+    transfer: Omit<Transfer, "size">,
+    options: PassOptions & DirectoryOptions,
+  ): Promise<DirectoryResult>;
 }
 
 interface PassOptions {
   key: string | undefined;
   context: Record<string, string> | undefined;
   signal: AbortSignal;
-  onProgress?: (progress: { done: number }) => void;
+  onProgress?: (progress: { done: number; total?: number | undefined }) => void;
 }
 
 const encrypting: Way = {
@@ -49,6 +66,8 @@ const encrypting: Way = {
     envelope.encryptFile(from, to, { KeyId: key as string, EncryptionContext: context, ...rest }),
   stream: (envelope, source, { key, context, ...rest }) =>
     envelope.encrypt(source, { KeyId: key as string, EncryptionContext: context, ...rest }),
+  directory: (envelope, { from, to }, { key, context, ...rest }) =>
+    envelope.encryptDirectory(from, to, { KeyId: key, EncryptionContext: context, ...rest }),
 };
 
 const decrypting: Way = {
@@ -59,6 +78,8 @@ const decrypting: Way = {
     envelope.decryptFile(from, to, { KeyId: key, EncryptionContext: context, ...rest }),
   stream: (envelope, source, { key, context, ...rest }) =>
     envelope.decrypt(source, { KeyId: key, EncryptionContext: context, ...rest }),
+  directory: (envelope, { from, to }, { key, context, ...rest }) =>
+    envelope.decryptDirectory(from, to, { KeyId: key, EncryptionContext: context, ...rest }),
 };
 
 export function envelopeCommands(program: Command, action: Action): void {
@@ -67,7 +88,8 @@ export function envelopeCommands(program: Command, action: Action): void {
       .argument("[path...]", "files and directories; - or nothing is standard input")
       .option("--context <name=value>", `${of}; may be repeated`, collectPair)
       .option("-o, --output <path>", "where it goes; - is standard output")
-      .option("-f, --force", "replace files that exist");
+      .option("-f, --force", "replace files that exist")
+      .option("--dry-run", "write nothing; say what would be done");
   common(program.command("encrypt"), "encryption context, bound to the ciphertext")
     .description(`encrypt files of any size; FILE becomes FILE${SUFFIX}`)
     .requiredOption("-k, --key <key>", "key id, ARN or alias")
@@ -90,7 +112,24 @@ const pass =
       if (names.length > 1) throw usage("only one file can go to standard output");
       return passInput(invocation, way, options, createReadStream(names[0] as string));
     }
-    const { output, force = false } = options;
+    const { output, force = false, dryRun = false } = options;
+    const only = names.length === 1 ? (names[0] as string).replace(/(?<=[^/])\/+$/, "") : undefined;
+    if (only !== undefined && isDirectory(only)) {
+      const renamed = way.rename(basename(only));
+      if (output === undefined && renamed === undefined)
+        throw usage(
+          `the name of ${only} does not end in ${SUFFIX}, so that of its plaintext is not known`,
+          "give -o",
+        );
+      // A directory with a manifest is what a run before this one has written, and not where to put it.
+      const into =
+        output !== undefined &&
+        (output.endsWith("/") || (isDirectory(output) && !existsSync(join(output, MANIFEST))));
+      const to =
+        output !== undefined && !into ? output : join(output ?? dirname(only), renamed ?? basename(only));
+      return passDirectory(invocation, way, only, to, options);
+    }
+    if (dryRun) throw usage("--dry-run goes with one directory");
     const { transfers, skipped } = await plan({ paths: names, output, rename: way.rename, force });
     if (skipped.length > 0)
       invocation.note(
@@ -160,20 +199,66 @@ async function passFiles(
   );
 }
 
-/** Stops to begin new ones at the first failure, and then rejects with it. */
-async function inParallel<T>(items: readonly T[], lanes: number, work: (item: T) => Promise<void>) {
-  const left = items[Symbol.iterator]();
-  let failure: { error: unknown } | undefined;
-  const lane = async () => {
-    for (const item of left) {
-      await work(item).catch((error) => {
-        failure ??= { error };
-      });
-      if (failure !== undefined) return;
-    }
+/** One directory, resumable: what a run before this one has done is in the manifest of the other side. */
+async function passDirectory(
+  invocation: Invocation,
+  way: Way,
+  from: string,
+  to: string,
+  { key, context, force = false, dryRun = false }: Options,
+): Promise<void> {
+  const began = performance.now();
+  const progress = new Progress(invocation.err, `${way.verb}ing ${from}`);
+  let total = 0;
+  const noteLeftOut = (left: readonly string[]) => {
+    if (left[0] === undefined) return;
+    const example = join(from, left[0]);
+    invocation.note(`left out ${many(left.length, "entry")} that cannot be ${way.done}, e.g. ${example}`);
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  if (failure !== undefined) throw failure.error;
+  await invocation.withKms(async (caller) => {
+    const options = {
+      key: way === decrypting ? await keyArnOf(caller, key) : key,
+      context,
+      signal: invocation.signal,
+      Force: force,
+      DryRun: dryRun,
+      onProgress: (at: { done: number; total?: number | undefined }) => {
+        total = at.total ?? 0;
+        progress.update(at.done, at.total);
+      },
+    };
+    const { Files, Resumed, LeftOut } = await way
+      .directory(caller.envelope, { from, to }, options)
+      .catch((error) => {
+        if (!(error instanceof DirectoryError)) throw error;
+        progress.end();
+        noteLeftOut(error.leftOut);
+        throw new Located(
+          error.path,
+          ` (${error.done} of ${error.total} files were done before)`,
+          error.cause,
+        );
+      })
+      .finally(() => progress.end());
+    noteLeftOut(LeftOut);
+    const elapsed = performance.now() - began;
+    const named = Files.map(({ Path, To, ...rest }) => ({
+      From: join(from, Path),
+      To: join(to, To),
+      ...rest,
+    }));
+    invocation.answer({ Files: named, Resumed, DryRun: dryRun }, (out) => {
+      for (const { From, To, Written } of named.slice(0, LISTED))
+        out.line(`${harmless(From)} → ${harmless(To)}${dryRun ? "" : `  ${bytes(Written)}`}`);
+      if (named.length > LISTED) out.line(`… and ${many(named.length - LISTED, "more file")}`);
+      const speed = total > 1 << 20 ? `, ${rate(total, elapsed)}` : "";
+      const before = Resumed > 0 ? `, ${count(Resumed)} of them before` : "";
+      const said = dryRun ? `would have ${way.done}` : way.done;
+      out.line(
+        out.paint("dim", `${said} ${many(named.length, "file")}${before} in ${duration(elapsed)}${speed}`),
+      );
+    });
+  });
 }
 
 /** Standard input, or one file, to standard output or a file. */

@@ -1,8 +1,10 @@
-import { bytes, rate } from "./quantity.ts";
+import { bytes, duration, rate } from "./quantity.ts";
 import type { Terminal } from "./terminal.ts";
 
 const EVERY = 100;
 const CELLS = 24;
+/** Nothing is foretold from less. */
+const SOON = 1_000;
 
 /** One line on a terminal that tells how far long work has come; writes nothing where nobody looks. */
 export class Progress {
@@ -29,7 +31,11 @@ export class Progress {
     const amount =
       total === undefined ? this.#show(done) : `${bar(done / Math.max(1, total))} ${this.#show(done)}`;
     const speed = this.#show === bytes ? `  ${rate(done, elapsed)}` : "";
-    const text = `${this.#label}  ${amount}${speed}`;
+    const left =
+      total === undefined || done === 0 || elapsed < SOON
+        ? ""
+        : `  ${duration((elapsed * (total - done)) / done)} left`;
+    const text = `${this.#label}  ${amount}${speed}${left}`;
     this.#terminal.stream.write(`\r\x1b[2K${text.slice(0, this.#terminal.columns - 1)}`);
     this.#drawn = true;
   }

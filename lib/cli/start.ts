@@ -3,6 +3,7 @@ import { mkdir, statfs } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { lastEvents } from "../audit.ts";
+import { SUFFIX } from "../envelope.ts";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { auditDirectory, printEvents, printReport, verifyDirectory } from "./audit.ts";
@@ -12,7 +13,6 @@ import { size, wholeNumber } from "./pairs.ts";
 import { bytes, duration, many, rate } from "./quantity.ts";
 import { makeSample, sameContent } from "./sample.ts";
 import { type Done, fileRoundTrip, recordsRoundTrip } from "./showcase.ts";
-import { SUFFIX } from "./transfer.ts";
 
 interface Options {
   keep?: boolean;

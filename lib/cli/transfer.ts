@@ -1,10 +1,8 @@
 import { existsSync, type Stats, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
+import { MANIFEST, SUFFIX } from "../envelope.ts";
 import { CliError, usage } from "./exit.ts";
-
-/** What the names of encrypted files end in. */
-export const SUFFIX = ".keystead";
 
 /** One file that becomes another. */
 export interface Transfer {
@@ -76,7 +74,7 @@ async function walk(
   for (const entry of entries.sort((a, b) =>
     join(a.parentPath, a.name) < join(b.parentPath, b.name) ? -1 : 1,
   )) {
-    if (entry.isDirectory()) continue;
+    if (entry.isDirectory() || entry.name === MANIFEST) continue;
     const from = join(entry.parentPath, entry.name);
     const renamed = rename(entry.name);
     if (!entry.isFile() || renamed === undefined) skipped.push(from);
@@ -89,7 +87,8 @@ async function walk(
   }
 }
 
-const isDirectory = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+export const isDirectory = (path: string) =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 function statOf(path: string): Stats {
   const stats = statSync(path, { throwIfNoEntry: false });

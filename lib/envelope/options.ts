@@ -72,3 +72,37 @@ export interface FileResult {
   written: number;
   header: MessageHeader;
 }
+
+/** Of a whole directory, beside what each of its files is told. */
+export interface DirectoryOptions {
+  /** Files under way at the same time. Default: twice the processors, 8 at most. */
+  Concurrency?: number | undefined;
+  /** Writes nothing and tells what would be done. */
+  DryRun?: boolean | undefined;
+  /** Replaces files that no run before this one has written. */
+  Force?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: EnvelopeProgress) => void) | undefined;
+}
+
+/** A line of the manifest. */
+export interface DirectoryEntry {
+  /** Below the directory that was read, and below the one that was written. */
+  Path: string;
+  To: string;
+  /** Bytes of the one and of the other. */
+  Read: number;
+  Written: number;
+  /** Of the file that was read: milliseconds since 1970. */
+  ModifiedAt: number;
+  /** Of the file that was written. */
+  Sha256: string;
+}
+
+export interface DirectoryResult {
+  Files: DirectoryEntry[];
+  /** How many of them a run before this one had done. */
+  Resumed: number;
+  /** Symbolic links, special files, and what is not encrypted where that is expected. */
+  LeftOut: string[];
+}
