@@ -153,6 +153,11 @@ describe("CreateCustomKeyStore", () => {
       "XksProxyUriUnreachableException: AWS KMS cannot establish a TLS connection",
     ],
     [
+      "that is no address either",
+      { XksProxyUriEndpoint: "https://256.256.256.256" },
+      "XksProxyInvalidConfigurationException",
+    ],
+    [
       "that is an address",
       { XksProxyUriEndpoint: "https://127.0.0.1" },
       "XksProxyInvalidConfigurationException",

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
+import { keyArn } from "../arn.ts";
 import { type ExternalCiphertext, IV_LENGTHS, LONGEST_METADATA, TAG_LENGTH } from "../ciphertext.ts";
 import type { XksConfig } from "../config.ts";
 import {
@@ -39,7 +40,7 @@ export class Proxies implements Backing {
   }
 
   async check({ settings, secret, before, others, region, ...request }: Candidate): Promise<void> {
-    const host = this.#checkHost(settings);
+    const host = hostOf(settings);
     refuseShared(settings, others);
     if (settings.XksProxyConnectivity === "VPC_ENDPOINT_SERVICE") {
       if (this.#channel.addressOf(host) === undefined)
@@ -163,7 +164,7 @@ export class Proxies implements Backing {
       );
     const requestMetadata = {
       awsPrincipalArn: use?.principal,
-      kmsKeyArn: `arn:aws:kms:${region}:${account}:key/${keyId}`,
+      kmsKeyArn: keyArn(region, account, keyId),
       kmsOperation: use?.operation,
       kmsRequestId: use?.requestId,
     };
@@ -195,14 +196,6 @@ export class Proxies implements Backing {
       throw new ProxyFailure("unavailable", "all external key managers are unavailable");
   }
 
-  #checkHost({ XksProxyUriEndpoint = "" }: Settings): string {
-    const { hostname } = new URL(XksProxyUriEndpoint);
-    if (isIP(hostname) === 0) return hostname;
-    throw new XksProxyInvalidConfigurationException(
-      `XksProxyUriEndpoint must name a host, as its certificate does; ${hostname} is an address.`,
-    );
-  }
-
   #endpoint(row: CustomKeyStoreRow): Endpoint {
     const known = this.#endpoints.get(row.customKeyStoreId);
     if (known?.row.revision === row.revision) return known.endpoint;
@@ -218,6 +211,15 @@ export class Proxies implements Backing {
 
 const NOTHING = new Uint8Array();
 const INTEGRITY = { ciphertextDataIntegrityValueAlgorithm: "SHA_256" };
+
+/** Throws when it is an address: a certificate is for a name. */
+function hostOf({ XksProxyUriEndpoint: uri = "" }: Settings): string {
+  const hostname = URL.canParse(uri) ? new URL(uri).hostname : "";
+  if (hostname !== "" && isIP(hostname) === 0) return hostname;
+  throw new XksProxyInvalidConfigurationException(
+    `XksProxyUriEndpoint must name a host, as its certificate does; ${uri} does not.`,
+  );
+}
 
 function endpointOf(settings: Settings, region: string, secret: () => Promise<Uint8Array>): Endpoint {
   const { XksProxyUriEndpoint = "", XksProxyUriPath = "", AccessKeyId = "" } = settings;
