@@ -88,5 +88,5 @@ function judge({ name, ours, peers, atLeast, figure, atMost }, of) {
     Math.max(...peers.map((peer) => of(peer, "perSecond")[round])),
   );
   const ratio = median(of(ours, "perSecond").map((value, round) => value / best[round]));
-  return { name, wanted: `≥ ${atLeast} ×`, measured: `${ratio.toFixed(1)} ×`, reached: ratio >= atLeast };
+  return { name, wanted: `≥ ${atLeast} ×`, measured: `${ratio.toPrecision(3)} ×`, reached: ratio >= atLeast };
 }

@@ -1,4 +1,5 @@
 // What is compared with what, and what is claimed of it.
+import { signing } from "./signing.mjs";
 
 const peers = [
   { name: "graphene-pk11, sync", contender: "graphene", task: "encrypt sync" },
@@ -92,4 +93,5 @@ export const comparisons = [
       { name: "memory resident (MB)", ours: "Keystead, durable", figure: megabytes, atMost: 300 },
     ],
   })),
+  ...signing,
 ];
