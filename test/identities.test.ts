@@ -106,6 +106,13 @@ describe("an account whose identities are kept here", () => {
       expect(await refusal(kms.putKeyPolicy({ KeyId, Policy }))).toBe(refused);
       expect(await refusal(kms.createKey({ Policy }))).toBe(refused);
     }
+    for (const parties of [
+      { GranteePrincipal: user("zoe") },
+      { GranteePrincipal: user("ann"), RetiringPrincipal: user("zoe") },
+    ])
+      expect(await refusal(kms.createGrant({ KeyId, Operations: ["Decrypt"], ...parties }))).toBe(
+        `InvalidArnException: ARN does not refer to a valid principal: ${user("zoe")}`,
+      );
     const Policy = keyPolicy({
       Principal: { AWS: [user("ann"), user("staff/bob"), user("anyone", OTHER)] },
       Action: "kms:Encrypt",
@@ -308,6 +315,14 @@ describe("a service that asks on a caller's behalf", () => {
       /^AccessDeniedException/,
     );
     await ask(kms.as(Principal, { via }));
+    const Condition = {
+      "ForAnyValue:StringEquals": { "aws:CalledVia": "s3.amazonaws.com" },
+      Bool: { "aws:ViaAWSService": "true" },
+    };
+    const PolicyDocument = allow("kms:GenerateDataKey", { Condition });
+    await kms.iam.putPolicy({ Principal, PolicyName: "via", PolicyDocument });
+    await ask(kms.as(Principal, { via }));
+    expect(await refusal(ask(kms.as(Principal)))).toMatch(/^AccessDeniedException/);
     expect(() => kms.as(Principal, { via: "s3" })).toThrow(/give SERVICE.REGION.amazonaws.com/);
   });
 });

@@ -341,5 +341,9 @@ describe("sts:AssumeRole over HTTP", () => {
     const answer = await ask({ RoleArn: APP, RoleSessionName: "by-http", ...parameters });
     expect(answer.status).toBe(status);
     expect(element(answer.text, "Code")).toBe(code);
+    const [event] = await events(1);
+    // What is no operation here is counted, as GetCallerIdentity is.
+    if (code === "InvalidAction") expect(event?.eventName).toBe("CreateAccessKey");
+    else expect(event).toMatchObject({ eventName: "AssumeRole", errorCode: expect.any(String) });
   });
 });

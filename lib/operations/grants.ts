@@ -9,6 +9,7 @@ import {
   LimitExceededException,
   ValidationException,
 } from "../errors.ts";
+import { missingPrincipal } from "../identities.ts";
 import { arnOf, grantable, grantIdOf } from "../keys.ts";
 import { grantToken, readGrantToken } from "../marker.ts";
 import { operation, refuseDryRun, states, within } from "../operation.ts";
@@ -100,8 +101,9 @@ export const createGrant = operation({
   async decide(request, input, key) {
     const { store, markers, account, now } = request;
     const { region, keyId } = key;
-    checkPrincipal(input.GranteePrincipal);
-    if (input.RetiringPrincipal !== undefined) checkPrincipal(input.RetiringPrincipal);
+    const parties = [input.GranteePrincipal, input.RetiringPrincipal].filter((text) => text !== undefined);
+    const missing = await missingPrincipal(store, parties.map(checkPrincipal));
+    if (missing !== undefined) throw invalidPrincipal(missing.arn);
     const parameters = {
       region,
       keyId,
@@ -261,10 +263,12 @@ const gone = ({ region, keyId, grantId }: GrantRow) => ({ delete: "grant", regio
 /** Whether there is such a principal, AWS asks IAM: here its syntax decides. */
 function checkPrincipal(text: string) {
   const principal = parsePrincipal(text);
-  if (principal === undefined)
-    throw new InvalidArnException(`ARN does not refer to a valid principal: ${text}`);
+  if (principal === undefined) throw invalidPrincipal(text);
   return principal;
 }
+
+const invalidPrincipal = (arn: string) =>
+  new InvalidArnException(`ARN does not refer to a valid principal: ${arn}`);
 
 function checkGrantId(grantId: string): void {
   if (!/^[0-9a-f]{64}$/.test(grantId)) throw new InvalidGrantIdException(`Invalid grant ID '${grantId}'`);

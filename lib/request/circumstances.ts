@@ -63,6 +63,10 @@ const sources: Readonly<Record<string, Source>> = {
   "aws:UserAgent": ({ actor }) => one(actor.userAgent),
   // That of a replica is its own.
   "aws:RequestedRegion": ({ actor, key }) => [key?.region ?? actor.region],
+  "aws:CalledVia": ({ actor }) => one(actor.via?.replace(/\..*?\./, ".")),
+  "aws:ViaAWSService": ({ actor, principal }) => [
+    String(actor.via !== undefined && principal.type !== "Service"),
+  ],
   "aws:TokenIssueTime": ({ actor: { identity } }) =>
     identity.session && [new Date(identity.session.issuedAt).toISOString()],
   "aws:TagKeys": ({ input }) => tagsOf(input)?.map(([name]) => name) ?? (input.TagKeys as Values),

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type KmsError, ValidationException } from "../errors.ts";
+import { failureOf } from "../failure.ts";
 import { queryPairs } from "../sigv4.ts";
 import type { HttpAnswer, HttpRequest } from "./message.ts";
 import type { ServedCaller } from "./perform.ts";
@@ -52,7 +53,13 @@ function callerIdentity({ principal, accessKeyId }: Identity): HttpAnswer {
 }
 
 async function assumeRole(caller: ServedCaller, pairs: Map<string, string>): Promise<HttpAnswer> {
-  const output = (await caller.request("AssumeRole", assumeRoleInput(pairs))) as Assumed;
+  let input: object;
+  try {
+    input = assumeRoleInput(pairs);
+  } catch (cause) {
+    return caller.refuse("AssumeRole", failureOf(cause, []));
+  }
+  const output = (await caller.request("AssumeRole", input)) as Assumed;
   const { Credentials, AssumedRoleUser, $metadata } = output;
   const Expiration = Credentials.Expiration.toISOString().replace(/\.\d+/, "");
   return result(
