@@ -1,6 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lastEvents } from "../lib/audit.ts";
 import { addon } from "../lib/hsm/load.ts";
@@ -338,6 +341,40 @@ describe("a key store", () => {
       await kms.close();`;
     const blob = Buffer.from(CiphertextBlob as Uint8Array).toString("base64");
     expect((await node(program, [directory, blob])).stdout).toBe("kept");
+  });
+
+  test("is connected and disconnected for all processes", async () => {
+    const program = `
+      import { createInterface } from "node:readline";
+      import { Kms } from ${library("index")};
+      const [directory, blob] = process.argv.slice(1);
+      const kms = await Kms.open({ directory });
+      const EncryptionContext = { tenant: "1" };
+      const decrypt = () => kms.decrypt({ CiphertextBlob: Buffer.from(blob, "base64"), EncryptionContext });
+      const tell = () => decrypt().then(({ Plaintext }) => Buffer.from(Plaintext).toString(), ({ name }) => name);
+      console.log(await tell());
+      for await (const line of createInterface({ input: process.stdin })) {
+        if (line === "runDue") await kms.runDue();
+        console.log(await tell());
+      }
+      await kms.close();`;
+    const blob = Buffer.from(CiphertextBlob as Uint8Array).toString("base64");
+    const command = ["--input-type=module", "-e", program, directory, blob];
+    const child = spawn(process.execPath, command, { stdio: ["pipe", "pipe", "inherit"] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const said = async () => (await lines.next()).value;
+    const ask = (line: string) => {
+      child.stdin.write(`${line}\n`);
+      return said();
+    };
+    expect(await said()).toBe("kept");
+    await kms.disconnectCustomKeyStore({ CustomKeyStoreId });
+    expect(await ask("again")).toBe("KMSInvalidStateException");
+    expect(await ask("runDue")).toBe("KMSInvalidStateException");
+    await kms.connectCustomKeyStore({ CustomKeyStoreId });
+    expect(await ask("again")).toBe("kept");
+    child.stdin.end();
+    expect((await once(child, "close"))[0]).toBe(0);
   });
 
   test("makes its keys unavailable when it is disconnected", async () => {
