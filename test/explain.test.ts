@@ -69,6 +69,9 @@ describe("an explanation", () => {
       Operations: ["Decrypt"],
     });
     const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext });
+    await kms.as(Principal).decrypt({ CiphertextBlob });
+    const [event] = await events(1);
+    expect(event?.additionalEventData?.access).toBe(`grant allows: ${GrantId}`);
     for (const Input of [{ KeyId }, { CiphertextBlob }, { CiphertextBlob, KeyId }]) {
       const { Allowed, Decisions } = await kms.explain({ Principal, Operation: "Decrypt", Input });
       expect(Allowed).toBe(true);

@@ -80,6 +80,10 @@ describe("an account whose identities are kept here", () => {
       }),
     });
     await ann.encrypt({ KeyId, Plaintext });
+    const [event] = await deployment.events(1);
+    expect(event?.additionalEventData?.access).toBe(
+      "key policy delegates and identity policy allows: Enable IAM User Permissions, encrypts",
+    );
     await kms.iam.tagPrincipal({ Principal: user("ann"), Tags: [{ Key: "Team", Value: "billing" }] });
     expect(await refusal(ann.encrypt({ KeyId, Plaintext }))).toMatch(/no identity-based policy allows/);
     const told = kms.as(user("ann"), { tags: { team: "orders" } });
@@ -337,6 +341,9 @@ describe("a service control policy", () => {
       /with an explicit deny in a service control policy/,
     );
     await kms.describeKey({ KeyId });
+    const policies = [allow("kms:*")];
+    const zoe = kms.as(user("zoe"), { policies });
+    expect(await refusal(zoe.scheduleKeyDeletion({ KeyId }))).toMatch(/in a service control policy/);
     await kms.iam.putPolicy({
       Principal: ACCOUNT,
       PolicyName: "no-deletion",

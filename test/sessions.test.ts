@@ -180,6 +180,12 @@ describe("a session", () => {
     await client.send(new sdk.DescribeKeyCommand({ KeyId: closed }));
   });
 
+  test("ends when its access key is deleted", async () => {
+    const assumed = await assume();
+    await kms.deleteAccessKey({ AccessKeyId: assumed.Credentials?.AccessKeyId });
+    await expect(encrypt(clientOf(assumed))).rejects.toMatchObject({ name: "UnrecognizedClientException" });
+  });
+
   test("is no access key that is listed", async () => {
     const { Credentials } = await assume();
     const { AccessKeys } = await kms.listAccessKeys();

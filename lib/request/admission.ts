@@ -1,7 +1,6 @@
 import {
   accessDenied,
   compilePolicy,
-  type Decision,
   decide,
   granteesOf,
   lockoutCheck,
@@ -47,6 +46,7 @@ import type { Secrets } from "../secrets.ts";
 import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
 import { Question } from "./question.ts";
 import { indexOf, readyFor } from "./ready.ts";
+import { explained } from "./reason.ts";
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
 const RESOURCES = 100;
@@ -371,16 +371,6 @@ export interface Further {
   /** Makes what an alias of a service's own is to name. Joins whoever is at it. */
   makeServiceKey(account: string, alias: string): Promise<unknown>;
   rehearse(service: Service, rehearsal: Rehearsal): Promise<Rehearsed>;
-}
-
-let latest = { reason: "", sid: "", text: "" };
-
-/** The reason as the log has it. One text for all that are alike: the log need not read a new one each time. */
-function explained({ reason, statement }: Decision): string {
-  const { sid = "" } = statement ?? {};
-  if (latest.reason !== reason || latest.sid !== sid)
-    latest = { reason, sid, text: sid ? [reason, sid].join(": ") : reason };
-  return latest.text;
 }
 
 /** What a caller of another account is shown of a key that only its ciphertext names. */
