@@ -14,7 +14,7 @@ const CONNECTIONS = 32;
 const [role = "4", more = "3"] = process.argv.slice(2);
 const roles = { serve, echo, load };
 if (roles[role] === undefined) await compare(Number(role), Number(more));
-else process.on("message", roles[role]);
+else process.on("message", roles[role]).once("disconnect", () => role === "serve" || process.exit());
 
 /** Answers with where it listens and what to ask it. */
 async function serve(directory) {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
@@ -12,7 +12,11 @@ import { EXIT } from "../lib/cli/exit.ts";
 
 const cli = join(import.meta.dirname, "../dist/cli.js");
 const home = mkdtempSync(join(tmpdir(), "keystead-serve-"));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const children = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(home, { recursive: true, force: true });
+});
 
 interface Ran {
   status: number | null;
@@ -22,6 +26,7 @@ interface Ran {
 
 function start(...args: string[]) {
   const child = spawn(process.execPath, [cli, "--directory", join(home, "data"), ...args]);
+  children.add(child.once("close", () => children.delete(child)));
   const ran: Ran = { status: null, out: "", err: "" };
   child.stdout.on("data", (data) => {
     ran.out += data;
@@ -252,8 +257,7 @@ describe("TLS", () => {
       const socket = connect(port, "127.0.0.1");
       socket.on("error", () => {});
       socket.end(Buffer.from(bytes, "hex"));
-      socket.resume();
-      await once(socket, "close");
+      await new Promise((resolve) => socket.resume().once("close", resolve));
     }
     const cut = await handshake(port);
     cut.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");

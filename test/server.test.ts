@@ -83,15 +83,25 @@ function send(
 
 const health = async () => (await fetch(`${server.url}/health`)).status;
 
+const headOf = (headers: Record<string, string>) =>
+  `POST / HTTP/1.1\r\n${Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("")}\r\n`;
+
+/** Also where it ends in an error, unlike `once`. */
+const closing = (socket: Socket) =>
+  new Promise((resolve) => socket.on("error", () => {}).once("close", resolve));
+
 /** An open socket, with all that has come by it. */
-async function open(): Promise<{ socket: Socket; came: () => string; closed: Promise<unknown> }> {
-  const socket = connect(server.port, "127.0.0.1");
+async function open(
+  port = server.port,
+): Promise<{ socket: Socket; came: () => string; closed: Promise<unknown> }> {
+  const socket = connect(port, "127.0.0.1");
   let received = "";
   socket.on("data", (data) => {
     received += data.toString("latin1");
   });
-  socket.on("error", () => {});
-  const closed = once(socket, "close");
+  const closed = closing(socket);
   await once(socket, "connect");
   return { socket, came: () => received, closed };
 }
@@ -386,10 +396,7 @@ describe("sockets", () => {
   test("may send several requests before an answer comes, which come in their order", async () => {
     const one = await signed(new sdk.GenerateRandomCommand({ NumberOfBytes: 8 }));
     const two = await signed(new sdk.DescribeKeyCommand({ KeyId: "alias/none" }));
-    const raw = ({ headers, body }: typeof one) =>
-      `POST / HTTP/1.1\r\n${Object.entries(headers)
-        .map(([name, value]) => `${name}: ${value}\r\n`)
-        .join("")}\r\n${body}`;
+    const raw = ({ headers, body }: typeof one) => headOf(headers) + body;
     const { socket, came } = await open();
     socket.write(raw(one) + raw(two) + raw(one) + raw(two));
     await expect
@@ -409,7 +416,7 @@ describe("sockets", () => {
   test("are no more than may be", async () => {
     const few = await kms.listen({ connections: 2 });
     const sockets = Array.from({ length: 4 }, () => connect(few.port, "127.0.0.1"));
-    const closed = sockets.map((socket) => once(socket.on("error", () => {}).resume(), "close"));
+    const closed = sockets.map((socket) => closing(socket.resume()));
     await Promise.race(closed);
     await expect.poll(() => sockets.filter((socket) => socket.closed).length).toBe(2);
     for (const socket of sockets) socket.destroy();
@@ -430,25 +437,22 @@ describe("sockets", () => {
 describe("the end", () => {
   test("waits for what is under way, and lets nothing more in", async () => {
     const leaving = await kms.listen();
-    const at = { endpoint: leaving.url };
-    const agent = new Agent({ keepAlive: true, maxSockets: 20 });
-    const ask = async (command: { input: object }) => {
-      const { headers, body } = await signed(command, at);
-      return Promise.all(
-        Array.from({ length: 20 }, () => send(headers, body, { port: leaving.port, agent })),
-      );
-    };
+    const { headers, body } = await signed(new sdk.GenerateRandomCommand({ NumberOfBytes: 8 }), {
+      endpoint: leaving.url,
+    });
     const idle = connect(leaving.port, "127.0.0.1");
     await once(idle, "connect");
-    const idleClosed = once(idle.resume(), "close");
-    await ask(new sdk.GenerateRandomCommand({ NumberOfBytes: 8 }));
-    const sent = ask(new sdk.CreateKeyCommand({}));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    const closing = leaving.close();
-    const answers = await sent;
-    expect(answers.map(({ status }) => status)).toEqual(new Array(20).fill(200));
-    await Promise.all([closing, idleClosed]);
+    const idleClosed = closing(idle.resume());
+    const busy = await open(leaving.port);
+    busy.socket.write(`${headOf({ ...headers, expect: "100-continue" })}`);
+    await expect.poll(busy.came).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+
+    const left = leaving.close();
+    await idleClosed;
     await expect(send({}, "", { port: leaving.port })).rejects.toThrow(/ECONNREFUSED/);
+    busy.socket.write(body);
+    await Promise.all([left, busy.closed]);
+    expect(busy.came()).toMatch(/HTTP\/1\.1 200 OK.*\r\nConnection: close\r\n.*"Plaintext"/s);
     await leaving.close();
   });
 

@@ -32,6 +32,8 @@ export class Listener {
   readonly #grace: number;
   readonly #onError: (error: Error) => void;
   readonly #intake = new Intake();
+  /** Those that no request has come by yet: Node takes them for busy, and would wait for them. */
+  readonly #unused = new Set<Socket>();
   #closing: Promise<void> | undefined;
 
   constructor(endpoint: Endpoint, health: Health, options: ServerOptions) {
@@ -56,6 +58,7 @@ export class Listener {
     const server = this.#server;
     server.maxConnections = connections;
     server.timeout = STALLED;
+    server.on(this.secure ? "secureConnection" : "connection", this.#onConnection);
     server.on("request", this.#onRequest);
     server.on("checkContinue", this.#onExpectation);
     server.on("clientError", onClientError);
@@ -86,13 +89,19 @@ export class Listener {
     this.#certificate?.close();
     const server = this.#server;
     const cut = setTimeout(() => server.closeAllConnections(), this.#grace);
-    await new Promise((resolve) => {
-      server.close(resolve);
-    });
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of this.#unused) socket.destroy();
+    await closed;
     clearTimeout(cut);
   }
 
+  readonly #onConnection = (socket: Socket): void => {
+    this.#unused.add(socket);
+    socket.once("close", () => this.#unused.delete(socket));
+  };
+
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    this.#unused.delete(request.socket);
     if (request.method === "GET" && request.url === "/health") {
       this.#answerHealth(response);
       return;
