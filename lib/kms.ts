@@ -97,6 +97,8 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
       throw new TypeError(
         `${JSON.stringify(arn)} is no principal; give an ARN such as "arn:aws:iam::${this.account}:role/app"`,
       );
+    if (Object.values(tags ?? {}).some((value) => typeof value !== "string"))
+      throw new TypeError("the values of tags must be texts");
     if (via !== undefined && !/^[a-z0-9-]+\.[a-z0-9-]+\.amazonaws\.com$/.test(via))
       throw new TypeError(
         `${JSON.stringify(via)} is no service; give SERVICE.REGION.amazonaws.com, such as "s3.${this.region}.amazonaws.com"`,

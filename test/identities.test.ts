@@ -327,6 +327,7 @@ describe("a service that asks on a caller's behalf", () => {
     await kms.iam.putPolicy({ Principal, PolicyName: "via", PolicyDocument });
     await ask(kms.as(Principal, { via }));
     expect(await refusal(ask(kms.as(Principal)))).toMatch(/^AccessDeniedException/);
+    expect(() => kms.as(Principal, { tags: { a: 1 as never } })).toThrow(/values of tags/);
     expect(() => kms.as(Principal, { via: "s3" })).toThrow(/give SERVICE.REGION.amazonaws.com/);
   });
 });

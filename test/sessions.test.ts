@@ -326,6 +326,9 @@ describe("sts:AssumeRole over HTTP", () => {
       SessionToken: element(text, "SessionToken") as string,
       Expiration: new Date(),
     };
+    const whoAmI = await (await stsClient({ Credentials }))({ Action: "GetCallerIdentity" });
+    expect(element(whoAmI.text, "Arn")).toBe(element(text, "Arn"));
+    expect(element(whoAmI.text, "UserId")).toBe(element(text, "AssumedRoleId"));
     const client = clientOf({ Credentials });
     await encrypt(client);
     await expect(client.send(new sdk.ListKeysCommand({}))).rejects.toThrow(/no session policy allows/);

@@ -18,7 +18,7 @@ const WRONG_CIPHERTEXT =
 const RULES: Readonly<Record<string, Rule>> = {
   AccessDeniedException: [
     EXIT.accessDenied,
-    "let the key's policy name the caller (keystead key policy), or choose another with --as",
+    "see why with keystead explain; let a policy allow it (keystead key policy, keystead iam), or choose another with --as",
   ],
   NotFoundException: [EXIT.notFound],
   AlreadyExistsException: [EXIT.failure, "choose another name or Region, or see keystead alias list"],

@@ -48,7 +48,8 @@ export async function performSts(
 
 function callerIdentity({ principal, accessKeyId }: Identity): HttpAnswer {
   const { arn, account, type } = principal;
-  const UserId = type === "Account" ? account : accessKeyId;
+  const session = type === "AssumedRole" ? `:${arn.slice(arn.lastIndexOf("/") + 1)}` : "";
+  const UserId = type === "Account" ? account : `${accessKeyId}${session}`;
   return result("GetCallerIdentity", { Arn: arn, UserId, Account: account }, randomUUID());
 }
 
