@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
+import { inBatches } from "./envelope/batches.ts";
 import { readBlock } from "./envelope/block.ts";
 import { type Body, type Direction, type FrameEngine, framesIn, opening, sealing } from "./envelope/body.ts";
 import { type DirectoryWay, type PerFile, passDirectory, SUFFIX } from "./envelope/directory.ts";
@@ -10,22 +11,28 @@ import { type ByteSource, FileIntake, type Intake, StreamIntake } from "./envelo
 import { clientOf, KmsKeys } from "./envelope/kms-keys.ts";
 import { legacyFrames } from "./envelope/legacy.ts";
 import { admitMessage, type MessageHeader, newMessage } from "./envelope/message.ts";
-import type {
-  DecryptOptions,
-  DirectoryOptions,
-  DirectoryResult,
-  EncryptOptions,
-  FileResult,
-  PassOptions,
-  Under,
+import {
+  allowsUncommitted,
+  checkFrameLength,
+  type DecryptOptions,
+  type DirectoryOptions,
+  type DirectoryResult,
+  type EncryptOptions,
+  type FileResult,
+  FRAME_LENGTH,
+  headerLimits,
+  type PassOptions,
+  type Under,
 } from "./envelope/options.ts";
 import type { KeyProvider } from "./envelope/provider.ts";
+import { type OpenedRecord, type RecordOptions, Records } from "./envelope/records.ts";
 import { type Passage, passRuns, passWhole, rotating } from "./envelope/runs.ts";
 import type { Witness } from "./envelope/signature.ts";
-import { readable } from "./envelope/stream.ts";
-import { frames } from "./hsm.ts";
+import { held, MAX_HELD_LENGTH, readable, untilAborted, watched } from "./envelope/stream.ts";
+import { frames, records } from "./hsm.ts";
 import type { Caller } from "./request.ts";
 
+export type { ReuseLimits } from "./envelope/data-key-cache.ts";
 export { DirectoryError, inParallel, MANIFEST, SUFFIX } from "./envelope/directory.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
@@ -45,11 +52,7 @@ export type {
 } from "./envelope/options.ts";
 export type { DataKey, DataKeyRequest, KeyProvider, OpenedDataKey } from "./envelope/provider.ts";
 export { RawAesKey, RawRsaKey, type RsaPadding } from "./envelope/raw-keys.ts";
-
-const FRAME_LENGTH = 64 << 10;
-const MAX_FRAME_LENGTH = 16 << 20;
-const MAX_ENCRYPTED_DATA_KEYS = 16;
-const MAX_HELD_LENGTH = 64 << 20;
+export { type OpenedRecord, type RecordOptions, Records } from "./envelope/records.ts";
 
 const RUN_IN_STREAM = 1 << 20;
 const RUN_IN_FILE = 4 << 20;
@@ -163,12 +166,51 @@ export class Envelope {
     return passDirectory(from, to, way, options);
   }
 
+  /** For small messages under one data key within limits; see Records. */
+  records(options: RecordOptions = {}): Records {
+    const { FrameLength: frameLength = FRAME_LENGTH } = options;
+    checkFrameLength(frameLength);
+    const keys = this.#keys(options);
+    const { KeyId, Keys, EncryptionContext, CommitmentPolicy } = options;
+    const limits = headerLimits(options);
+    const otherwise = (message: Uint8Array) => {
+      const { encryptedDataKeys: MaxEncryptedDataKeys, frameLength: MaxFrameLength } = limits;
+      const told = { KeyId, Keys, EncryptionContext, CommitmentPolicy, MaxEncryptedDataKeys, MaxFrameLength };
+      return this.decrypt(message, told);
+    };
+    return new Records({ keys, engine: records, frameLength, limits, otherwise }, options);
+  }
+
+  /** A message for each record, in their order. What is given must not change before its message is there. */
+  async *encryptRecords(
+    source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options: RecordOptions,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const ours = this.records(options);
+    try {
+      yield* inBatches(source, (batch) => ours.encrypt(batch), options.signal);
+    } finally {
+      ours.close();
+    }
+  }
+
+  /** A plaintext, or an error, for each message, in their order. */
+  async *decryptRecords(
+    source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options: RecordOptions = {},
+  ): AsyncGenerator<OpenedRecord, void, void> {
+    const ours = this.records(options);
+    try {
+      yield* inBatches(source, (batch) => ours.decrypt(batch), options.signal);
+    } finally {
+      ours.close();
+    }
+  }
+
   async #begin(options: EncryptOptions): Promise<Started> {
     options.signal?.throwIfAborted();
     const { EncryptionContext = {}, FrameLength = FRAME_LENGTH, Signed = false } = options;
-    if (!Number.isInteger(FrameLength) || FrameLength < 1 || FrameLength > MAX_FRAME_LENGTH) {
-      throw new TypeError(`FrameLength: must be a whole number from 1 to ${MAX_FRAME_LENGTH}`);
-    }
+    checkFrameLength(FrameLength);
     const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed };
     const made = newMessage(this.#keys(options), message);
     const { head, body, header, witness } = await untilAborted(made, options.signal);
@@ -178,10 +220,7 @@ export class Envelope {
 
   async #admit(source: Uint8Array | Intake, options: DecryptOptions): Promise<Started> {
     options.signal?.throwIfAborted();
-    const limits = {
-      encryptedDataKeys: options.MaxEncryptedDataKeys ?? MAX_ENCRYPTED_DATA_KEYS,
-      frameLength: options.MaxFrameLength ?? MAX_FRAME_LENGTH,
-    };
+    const limits = headerLimits(options);
     const received =
       source instanceof Uint8Array ? parseHeader(source, limits) : await readHeader(source, limits);
     if (received.suite.signature && options.SignedMessages === "refuse") {
@@ -301,77 +340,6 @@ export class Envelope {
 
 function inStream(): Pace {
   return { runLength: RUN_IN_STREAM, allocate: (length) => Buffer.allocUnsafeSlow(length) };
-}
-
-function allowsUncommitted({
-  CommitmentPolicy = "REQUIRE_ENCRYPT_REQUIRE_DECRYPT",
-}: DecryptOptions): boolean {
-  switch (CommitmentPolicy) {
-    case "REQUIRE_ENCRYPT_REQUIRE_DECRYPT":
-      return false;
-    case "REQUIRE_ENCRYPT_ALLOW_DECRYPT":
-    case "FORBID_ENCRYPT_ALLOW_DECRYPT":
-      return true;
-    default:
-      throw new TypeError(`CommitmentPolicy: there is none called ${CommitmentPolicy}`);
-  }
-}
-
-/** A KMS that does not answer keeps nobody who has given up. */
-function untilAborted<T extends { body: Body }>(
-  work: Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      reject(signal.reason);
-      work.then(
-        ({ body }) => body.key.fill(0),
-        () => {},
-      );
-    };
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
-async function* watched(pieces: AsyncIterable<Uint8Array>, onPiece: (piece: Uint8Array) => void) {
-  for await (const piece of pieces) {
-    onPiece(piece);
-    yield piece;
-  }
-}
-
-/** All at once, when the last of it is there; of a message that is not signed, piece by piece. */
-async function* held(
-  pieces: AsyncIterable<Uint8Array>,
-  signed: () => boolean,
-  limit: number,
-): AsyncGenerator<Uint8Array, void, void> {
-  const kept: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const piece of pieces) {
-      if (!signed()) {
-        yield piece;
-        continue;
-      }
-      kept.push(piece);
-      length += piece.length;
-      if (length > limit) {
-        throw new EnvelopeError(
-          "LIMIT",
-          `the message is signed, and more than ${limit} bytes would be held until its end: raise MaxHeldLength`,
-        );
-      }
-    }
-  } catch (error) {
-    for (const piece of kept) piece.fill(0);
-    throw error;
-  }
-  yield* kept;
 }
 
 async function tell({ onHeader }: PassOptions, header: MessageHeader, body: Body): Promise<void> {

@@ -14,6 +14,7 @@ import type {
   NativeToken,
   OaepHash,
   OpenJob,
+  RecordJob,
   SealJob,
   Signatures,
   Signing,
@@ -38,6 +39,7 @@ export type {
   NativeKey,
   OaepHash,
   OpenJob,
+  RecordJob,
   SealJob,
   Signatures,
   Signing,
@@ -318,6 +320,12 @@ function pack<Result>(groups: Item<Result>[][], items: Item<Result>[], overhead:
 export const frames = {
   seal: (job: FrameJob): Promise<void> => addon().sealFrames(job),
   open: (job: FrameJob): Promise<boolean> => addon().openFrames(job),
+};
+
+/** Small messages of the AWS Encryption SDK, many at once. */
+export const records = {
+  seal: (job: RecordJob): Promise<void> => addon().sealRecords(job),
+  open: (job: RecordJob): Promise<Uint8Array> => addon().openRecords(job),
 };
 
 /** The initialised tokens that a module shows; nobody logs in. */

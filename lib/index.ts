@@ -59,8 +59,12 @@ export {
   type MessageHeader,
   MultiKeys,
   type OpenedDataKey,
+  type OpenedRecord,
   RawAesKey,
   RawRsaKey,
+  type RecordOptions,
+  Records,
+  type ReuseLimits,
   type RsaPadding,
 } from "./envelope.ts";
 export {

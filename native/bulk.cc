@@ -11,6 +11,7 @@
 #include "engine/frames.h"
 #include "engine/gcm.h"
 #include "engine/pages.h"
+#include "engine/records.h"
 #include "job.h"
 
 namespace keystead {
@@ -100,6 +101,67 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   });
 }
 
+// Enough records for a range to be worth a change of hands.
+constexpr size_t kRangeRecords = 32;
+
+struct RecordWork {
+  Records records;
+  std::vector<uint8_t> authentic;
+  std::shared_ptr<Job> job;
+};
+
+using LayOut = void (*)(Records&, std::span<const uint32_t>, size_t, size_t);
+using Pass = void (*)(const Records&, size_t, size_t);
+
+template <typename Answer>
+Napi::Value start_records(const Napi::CallbackInfo& info, LayOut lay_out, Pass pass, const Answer& answer) {
+  const auto options = info[0].As<Napi::Object>();
+  const auto work = std::make_shared<RecordWork>();
+  work->job = Job::make(info.Env());
+  Records& records = work->records;
+  const auto in = options.Get("input").As<Napi::Uint8Array>();
+  const auto out = options.Get("output").As<Napi::Uint8Array>();
+  records.in = work->job->pin(in);
+  records.out = work->job->pin(out);
+  advise_huge_pages(out.ArrayBuffer().Data(), out.ArrayBuffer().ByteLength());
+  const auto lengths = options.Get("lengths").As<Napi::Uint32Array>();
+  const auto tail = options.Get("headerTail").As<Napi::Uint8Array>();
+  records.frame_length = options.Get("frameLength").As<Napi::Number>().Uint32Value();
+  records.tail.assign(tail.Data(), tail.Data() + tail.ByteLength());
+  try {
+    copy(options, "dataKey", records.data_key.data(), records.data_key.size());
+    lay_out(records, {lengths.Data(), lengths.ElementLength()}, in.ByteLength(), out.ByteLength());
+    work->authentic.resize(records.count());
+    records.authentic = work->authentic.data();
+    Crew::instance().run(
+        records.count(), kRangeRecords,
+        [work, pass](size_t from, size_t to) {
+          if (Visit visit(*work->job); visit) pass(work->records, from, to);
+        },
+        [work, answer](std::exception_ptr error) {
+          answer(work);
+          work->job->answer(error);
+        });
+  } catch (...) {
+    work->job->answer(std::current_exception());
+  }
+  return work->job->promise(info.Env());
+}
+
+Napi::Value seal_all(const Napi::CallbackInfo& info) {
+  return start_records(info, lay_out_plaintexts, seal_records, [](const std::shared_ptr<RecordWork>&) {});
+}
+
+Napi::Value open_all(const Napi::CallbackInfo& info) {
+  return start_records(info, lay_out_messages, open_records, [](const std::shared_ptr<RecordWork>& work) {
+    work->job->result([work](Napi::Env env) {
+      auto authentic = Napi::Uint8Array::New(env, work->authentic.size());
+      std::copy(work->authentic.begin(), work->authentic.end(), authentic.Data());
+      return authentic;
+    });
+  });
+}
+
 Napi::Value crew(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   try {
@@ -129,6 +191,8 @@ void force_gcm(const Napi::CallbackInfo& info) {
 void InitBulk(Napi::Env env, Napi::Object exports) {
   exports.Set("sealFrames", Napi::Function::New(env, seal, "sealFrames"));
   exports.Set("openFrames", Napi::Function::New(env, open, "openFrames"));
+  exports.Set("sealRecords", Napi::Function::New(env, seal_all, "sealRecords"));
+  exports.Set("openRecords", Napi::Function::New(env, open_all, "openRecords"));
   exports.Set("crew", Napi::Function::New(env, crew, "crew"));
   exports.Set("useGcm", Napi::Function::New(env, force_gcm, "useGcm"));
 }

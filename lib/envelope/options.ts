@@ -2,6 +2,10 @@ import type { EncryptionContext } from "../ciphertext.ts";
 import type { MessageHeader } from "./message.ts";
 import type { KeyProvider } from "./provider.ts";
 
+export const FRAME_LENGTH = 64 << 10;
+const MAX_FRAME_LENGTH = 16 << 20;
+const MAX_ENCRYPTED_DATA_KEYS = 16;
+
 export interface PassOptions {
   /** Stops the work and rejects with the signal's reason; a file is then left as it was. */
   signal?: AbortSignal | undefined;
@@ -105,4 +109,30 @@ export interface DirectoryResult {
   Resumed: number;
   /** Symbolic links, special files, and what is not encrypted where that is expected. */
   LeftOut: string[];
+}
+
+export function checkFrameLength(length: number): void {
+  if (Number.isInteger(length) && length >= 1 && length <= MAX_FRAME_LENGTH) return;
+  throw new TypeError(`FrameLength: must be a whole number from 1 to ${MAX_FRAME_LENGTH}`);
+}
+
+export function headerLimits(options: Pick<DecryptOptions, "MaxEncryptedDataKeys" | "MaxFrameLength">) {
+  return {
+    encryptedDataKeys: options.MaxEncryptedDataKeys ?? MAX_ENCRYPTED_DATA_KEYS,
+    frameLength: options.MaxFrameLength ?? MAX_FRAME_LENGTH,
+  };
+}
+
+export function allowsUncommitted({
+  CommitmentPolicy = "REQUIRE_ENCRYPT_REQUIRE_DECRYPT",
+}: DecryptOptions): boolean {
+  switch (CommitmentPolicy) {
+    case "REQUIRE_ENCRYPT_REQUIRE_DECRYPT":
+      return false;
+    case "REQUIRE_ENCRYPT_ALLOW_DECRYPT":
+    case "FORBID_ENCRYPT_ALLOW_DECRYPT":
+      return true;
+    default:
+      throw new TypeError(`CommitmentPolicy: there is none called ${CommitmentPolicy}`);
+  }
 }

@@ -1,4 +1,6 @@
 import { Readable } from "node:stream";
+import type { Body } from "./body.ts";
+import { EnvelopeError } from "./error.ts";
 import { type ByteSource, type Intake, isByteSource, StreamIntake } from "./intake.ts";
 
 /**
@@ -32,4 +34,63 @@ export function readable(
       );
     },
   });
+}
+
+/** A KMS that does not answer keeps nobody who has given up. */
+export function untilAborted<T extends { body: Body }>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      reject(signal.reason);
+      work.then(
+        ({ body }) => body.key.fill(0),
+        () => {},
+      );
+    };
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+export async function* watched(pieces: AsyncIterable<Uint8Array>, onPiece: (piece: Uint8Array) => void) {
+  for await (const piece of pieces) {
+    onPiece(piece);
+    yield piece;
+  }
+}
+
+export const MAX_HELD_LENGTH = 64 << 20;
+
+/** All at once, when the last of it is there; of a message that is not signed, piece by piece. */
+export async function* held(
+  pieces: AsyncIterable<Uint8Array>,
+  signed: () => boolean,
+  limit: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  const kept: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const piece of pieces) {
+      if (!signed()) {
+        yield piece;
+        continue;
+      }
+      kept.push(piece);
+      length += piece.length;
+      if (length > limit) {
+        throw new EnvelopeError(
+          "LIMIT",
+          `the message is signed, and more than ${limit} bytes would be held until its end: raise MaxHeldLength`,
+        );
+      }
+    }
+  } catch (error) {
+    for (const piece of kept) piece.fill(0);
+    throw error;
+  }
+  yield* kept;
 }

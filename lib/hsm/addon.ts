@@ -23,6 +23,13 @@ export interface Addon {
   sealFrames(job: FrameJob): Promise<void>;
   /** Resolves to true, or to false when any tag was wrong: `output` is then wiped. */
   openFrames(job: FrameJob): Promise<boolean>;
+  /** Seals packed plaintexts, each as a message of its own under a key derived from the data key. */
+  sealRecords(job: RecordJob): Promise<void>;
+  /**
+   * Opens packed messages; resolves to one byte a message: 1 when it is authentic, else 0 and its output wiped. A message
+   * whose header is not the one of the job is not authentic.
+   */
+  openRecords(job: RecordJob): Promise<Uint8Array>;
   /**
    * Chains lines of the audit log behind those of their stream (docs/audit.md), writes them, and resolves once they are
    * on the disk. Rejects with `EngineError` under errno's name, JOURNAL_REPLACED when `path` names another file, or
@@ -362,5 +369,22 @@ export interface FrameJob {
   /** Whether the last frame of this run is the final frame of the message. */
   final: boolean;
   input: Uint8Array;
+  output: Uint8Array;
+}
+
+/**
+ * Messages of version 2, suite 0x0478, framed, under one data key. `headerTail` is what their headers share behind the
+ * message id: context, encrypted data keys, content type, frame length. A message of n bytes of plaintext is 35 +
+ * headerTail + 48 bytes longer than its frames (see FrameJob). Sizes that do not fit reject with `EngineError`
+ * RECORD_LAYOUT. The engine copies all but `input` and `output` at once; these belong to it until the promise settles.
+ */
+export interface RecordJob {
+  /** 32 bytes. */
+  dataKey: Uint8Array;
+  headerTail: Uint8Array;
+  frameLength: number;
+  input: Uint8Array;
+  /** Of what goes in, one a record. */
+  lengths: Uint32Array;
   output: Uint8Array;
 }

@@ -136,20 +136,28 @@ size_t frames_to_open(const FrameRun& run) {
 }
 
 void seal_frames(const FrameRun& run, size_t from, size_t to) {
-  const Layout layout = layout_of_plaintext(run);
   GcmRun gcm;
   gcm->set_key(run.key.data());
-  for (size_t i = from; i < to; ++i) {
-    const Frame frame(run, layout, i);
-    uint8_t* out = std::copy(frame.head().begin(), frame.head().end(), run.out + frame.sealed_at);
-    gcm->seal(frame.iv(), frame.aad(), {run.in + frame.plaintext_at, frame.size}, out, out + frame.size);
-  }
+  seal_frames(*gcm.operator->(), run, from, to);
 }
 
 bool open_frames(const FrameRun& run, size_t from, size_t to) {
-  const Layout layout = layout_of_sealed(run);
   GcmRun gcm;
   gcm->set_key(run.key.data());
+  return open_frames(*gcm.operator->(), run, from, to);
+}
+
+void seal_frames(Gcm& gcm, const FrameRun& run, size_t from, size_t to) {
+  const Layout layout = layout_of_plaintext(run);
+  for (size_t i = from; i < to; ++i) {
+    const Frame frame(run, layout, i);
+    uint8_t* out = std::copy(frame.head().begin(), frame.head().end(), run.out + frame.sealed_at);
+    gcm.seal(frame.iv(), frame.aad(), {run.in + frame.plaintext_at, frame.size}, out, out + frame.size);
+  }
+}
+
+bool open_frames(Gcm& gcm, const FrameRun& run, size_t from, size_t to) {
+  const Layout layout = layout_of_sealed(run);
   for (size_t i = from; i < to; ++i) {
     const Frame frame(run, layout, i);
     const uint8_t* in = run.in + frame.sealed_at;
@@ -157,7 +165,7 @@ bool open_frames(const FrameRun& run, size_t from, size_t to) {
     const uint8_t* ciphertext = in + head.size();
     uint8_t* out = run.out + frame.plaintext_at;
     if (std::equal(head.begin(), head.end(), in) &&
-        gcm->open(frame.iv(), frame.aad(), {ciphertext, frame.size}, ciphertext + frame.size, out)) {
+        gcm.open(frame.iv(), frame.aad(), {ciphertext, frame.size}, ciphertext + frame.size, out)) {
       continue;
     }
     wipe(run.out + from * run.frame_length, frame.plaintext_at - from * run.frame_length);

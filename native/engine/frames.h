@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/gcm.h"
 #include "engine/secret.h"
 
 namespace keystead {
@@ -42,5 +43,9 @@ void seal_frames(const FrameRun& run, size_t from, size_t to);
 // another than its place demands: what it wrote by then is wiped, and the caller wipes the rest of the run's
 // output.
 bool open_frames(const FrameRun& run, size_t from, size_t to);
+
+// The same with a cipher that has the run's key already; `key` of the run is not looked at.
+void seal_frames(Gcm& gcm, const FrameRun& run, size_t from, size_t to);
+bool open_frames(Gcm& gcm, const FrameRun& run, size_t from, size_t to);
 
 }  // namespace keystead
