@@ -272,7 +272,7 @@ describe("keys and aliases", () => {
     expect(Keys.map(({ KeyState }) => KeyState).filter(Boolean)).toEqual(["Enabled"]);
     expect(Keys.length).toBeGreaterThan(1);
     expect(await refused(EXIT.accessDenied, "--as", bob, "data-key", "-k", "alias/guarded")).toMatch(
-      /user: arn:aws:iam::111122223333:user\/bob is not authorized to perform: kms:GenerateDataKey.*; let the key's policy/,
+      /user: arn:aws:iam::111122223333:user\/bob is not authorized to perform: kms:GenerateDataKey.*; see why with keystead explain/,
     );
     write(administrators, allow(bob, "kms:GenerateDataKey*"));
     await json("key", "policy", "alias/guarded", "--put", policy);
