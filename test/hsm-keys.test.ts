@@ -522,6 +522,79 @@ describe("import", () => {
     30_000,
   );
 
+  /** SoftHSM unwraps what is encrypted with SHA-1, and the engine does the rest: nothing else may differ. */
+  test("material is the same, whether the token or the engine unwraps it", async () => {
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+    const materials: [Material, Uint8Array][] = [
+      ...[28, 32, 48, 64].map((size): [Material, Uint8Array] => [
+        { type: "secret", bytes: size },
+        randomBytes(size),
+      ]),
+      [{ type: "rsa", bits: 2048 }, rsa.export({ format: "der", type: "pkcs8" })],
+    ];
+    for (const [material, clear] of materials) {
+      const keys = [];
+      for (const algorithm of algorithms) {
+        if (algorithm.scheme === "rsa-oaep" && material.type === "rsa") continue;
+        keys.push(await importKey(algorithm, encrypt(algorithm, clear), material));
+      }
+      const [first, ...others] = keys.map(({ materialId, publicKey }) => ({ materialId, publicKey }));
+      for (const other of others) expect(other).toEqual(first);
+      const uses = keys.map((key) =>
+        material.type === "rsa"
+          ? hsm.sign(imported(key), { scheme: "rsa-pkcs1", hash: "SHA-256", message: true }, bytes("m"))
+          : hsm.mac(imported(key), { hash: "SHA-224", message: bytes("m") }),
+      );
+      const [made, ...same] = await Promise.all(uses);
+      for (const each of same) expect(each).toEqual(made);
+    }
+  });
+
+  test.each(algorithms)("secrets of a wrong length are refused by $scheme with $hash", async (algorithm) => {
+    for (const size of [32, 48, 64])
+      for (const clear of [size - 1, size + 1, size + 16, 16].map((length) => randomBytes(length))) {
+        const material: Material = { type: "secret", bytes: size };
+        await refused(importKey(algorithm, encrypt(algorithm, clear), material), "IMPORT_MATERIAL");
+      }
+  });
+
+  test.each(["SHA-1", "SHA-256"] as const)("damaged RSA keys are refused with %s", async (hash) => {
+    const algorithm = { scheme: "rsa-aes-key-wrap", hash } as const;
+    const material: Material = { type: "rsa", bits: 2048 };
+    const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+    const sound = key.export({ format: "der", type: "pkcs8" });
+    const longer = generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey;
+    const { generation } = hsm.info();
+    for (const clear of [
+      // The modulus.
+      sound.with(100, (sound[100] as number) ^ 1),
+      sound.subarray(0, -1),
+      randomBytes(1200),
+      longer.export({ format: "der", type: "pkcs8" }),
+      generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey.export({
+        format: "der",
+        type: "pkcs8",
+      }),
+    ])
+      await refused(importKey(algorithm, encrypt(algorithm, clear), material), "IMPORT_MATERIAL");
+    expect(hsm.info().generation).toBe(generation);
+  });
+
+  test.each(["SHA-1", "SHA-256"] as const)(
+    "an AES key of no AES size opens nothing with %s",
+    async (hash) => {
+      const algorithm = { scheme: "rsa-aes-key-wrap", hash } as const;
+      const sound = encrypt(algorithm, randomBytes(32));
+      for (const size of [0, 1, 15, 17, 31, 33, 64]) {
+        const to = { key: spki(wrapping.publicKey), oaepHash: hash.replace("-", "").toLowerCase() };
+        const head = publicEncrypt(to, randomBytes(size));
+        const encrypted = Buffer.concat([head, sound.subarray(head.length)]);
+        await refused(importKey(algorithm, encrypted, { type: "secret", bytes: 32 }), "IMPORT_CIPHERTEXT");
+      }
+      expect(hsm.info().available).toBe(true);
+    },
+  );
+
   test.each(algorithms)(
     "what $scheme with $hash does not decrypt is told from wrong material",
     async (algorithm) => {

@@ -87,6 +87,24 @@ CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain
   return session.unwrap(key_wrap, domain.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes);
 }
 
+CK_OBJECT_HANDLE unwrap_unwrapping_key(const Session& session, const Domain& domain,
+                                       CK_MECHANISM_TYPE key_wrap, const Key& key) {
+  require_type(key, KeyType::kRsa);
+  KeyBlob blob = bound_blob(session, domain, key);
+  Attributes attributes;
+  attributes.number(CKA_CLASS, CKO_PRIVATE_KEY)
+      .number(CKA_KEY_TYPE, CKK_RSA)
+      .flag(CKA_TOKEN, false)
+      .flag(CKA_PRIVATE, true)
+      .flag(CKA_SENSITIVE, true)
+      .flag(CKA_EXTRACTABLE, false)
+      .flag(CKA_SIGN, false)
+      .flag(CKA_DECRYPT, false)
+      .flag(CKA_UNWRAP, true)
+      .flag(CKA_MODIFIABLE, false);
+  return session.unwrap(key_wrap, domain.wrapping, blob.wrapped.data(), blob.wrapped.size(), attributes);
+}
+
 Bytes rewrap_backing_key(const Session& session, const Domain& from, CK_MECHANISM_TYPE key_wrap,
                          const Key& key, const Domain& to, const Bytes& context) {
   KeyBlob blob = bound_blob(session, from, key);

@@ -37,6 +37,10 @@ Bytes rewrap_backing_key(const Session& session, const Domain& from, CK_MECHANIS
 CK_OBJECT_HANDLE unwrap_backing_key(const Session& session, const Domain& domain, CK_MECHANISM_TYPE key_wrap,
                                     const Key& key);
 
+// The same of an RSA key, which may unwrap and do nothing else.
+CK_OBJECT_HANDLE unwrap_unwrapping_key(const Session& session, const Domain& domain,
+                                       CK_MECHANISM_TYPE key_wrap, const Key& key);
+
 // The seed of an Ed25519 or ML-DSA key: HMAC-SHA-256 by its backing key, in the token (docs/key-blob.md).
 Secret<32> derive_seed(const Session& session, CK_OBJECT_HANDLE backing_key, const Material& material);
 

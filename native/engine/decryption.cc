@@ -27,9 +27,7 @@ std::optional<SecretBytes> by_engine(const Session& session, CK_OBJECT_HANDLE ke
 
 std::optional<SecretBytes> by_token(const Session& session, CK_OBJECT_HANDLE key, Hash hash,
                                     std::span<const uint8_t> ciphertext) {
-  bool sha1 = hash == Hash::kSha1;
-  CK_RSA_PKCS_OAEP_PARAMS parameters{sha1 ? CKM_SHA_1 : CKM_SHA256, sha1 ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256,
-                                     CKZ_DATA_SPECIFIED, nullptr, 0};
+  CK_RSA_PKCS_OAEP_PARAMS parameters = oaep_parameters(hash);
   SecretBytes plaintext(ciphertext.size());
   try {
     plaintext.cut(session.decrypt({CKM_RSA_PKCS_OAEP, parameters}, key, ciphertext.data(), ciphertext.size(),
@@ -42,6 +40,12 @@ std::optional<SecretBytes> by_token(const Session& session, CK_OBJECT_HANDLE key
 }
 
 }  // namespace
+
+CK_RSA_PKCS_OAEP_PARAMS oaep_parameters(Hash hash) {
+  bool sha1 = hash == Hash::kSha1;
+  return {sha1 ? CKM_SHA_1 : CKM_SHA256, sha1 ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, nullptr,
+          0};
+}
 
 Padding oaep_padding(const Capabilities& can, Hash hash) {
   bool token = can.has(CKM_RSA_PKCS_OAEP) && !has_quirk(can, "vague-refusals") &&

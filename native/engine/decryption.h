@@ -15,6 +15,9 @@ namespace keystead {
 // token.
 enum class Padding { kByToken, kByEngine };
 
+// With MGF1 by the same hash and an empty label.
+CK_RSA_PKCS_OAEP_PARAMS oaep_parameters(Hash hash);
+
 // Throws EngineError MECHANISM_MISSING when neither can.
 Padding oaep_padding(const Capabilities& can, Hash hash);
 

@@ -8,7 +8,9 @@
 #include "engine/key_object.h"
 #include "engine/padded_wrap.h"
 #include "engine/private_key.h"
+#include "engine/signature.h"
 #include "engine/transport_key.h"
+#include "engine/unwrapping.h"
 
 namespace keystead {
 
@@ -61,40 +63,53 @@ std::string hexadecimal(const Bytes& bytes) {
   return text;
 }
 
-}  // namespace
-
-ImportedKey import_key(const Session& session, KeyCache& cache, const Domain& domain,
-                       CK_MECHANISM_TYPE key_wrap, Padding padding, const ImportOrder& order) {
+// By way of the engine's memory; the id of a secret is computed there as well.
+GeneratedKey put_material(const Session& session, KeyCache& cache, const Capabilities& can,
+                          CK_MECHANISM_TYPE key_wrap, const ImportOrder& order, const Bytes& identified,
+                          Bytes& id) {
+  const Padding padding = oaep_padding(can, order.hash);
   SecretBytes clear = cache.with(session, order.wrapping, [&](CK_OBJECT_HANDLE wrapping) {
     return material_in_the_clear(session, wrapping, padding, order);
   });
-  ImportedKey imported;
-  Bytes identified(kIdLabel.begin(), kIdLabel.end());
-  identified.insert(identified.end(), order.id_context.begin(), order.id_context.end());
-  bool secret = order.material.type == KeyType::kSecret;
-  if (!secret) {
+  Bytes public_key;
+  if (order.material.type != KeyType::kSecret) {
     PrivateKey key = parse_private_key(clear.view());
     if (key.material != order.material)
       throw EngineError("IMPORT_MATERIAL", "the key material is a key of another type, size or curve");
     clear = std::move(key.pkcs8);
-    imported.public_key = std::move(key.public_key);
+    public_key = std::move(key.public_key);
   } else if (clear.size() != order.material.size || clear.size() > kLargestSecret) {
     throw EngineError("IMPORT_MATERIAL", "the key material has " + std::to_string(clear.size()) +
                                              " bytes, not " + std::to_string(order.material.size));
+  } else {
+    hmac(clear.view(), identified, id.data());
   }
-
   Attributes attributes = key_attributes(order.material.type);
   attributes.flag(CKA_TOKEN, false).flag(CKA_EXTRACTABLE, true);
-  Temporary key(session, TransportKey(session, key_wrap).put(clear.view(), attributes));
+  return {TransportKey(session, key_wrap).put(clear.view(), attributes), std::move(public_key)};
+}
+
+}  // namespace
+
+ImportedKey import_key(const Session& session, KeyCache& cache, Domains& domains, const Capabilities& can,
+                       CK_MECHANISM_TYPE key_wrap, const ImportOrder& order) {
+  Bytes identified(kIdLabel.begin(), kIdLabel.end());
+  identified.insert(identified.end(), order.id_context.begin(), order.id_context.end());
   Bytes id(kIdSize);
-  if (secret) {
-    hmac(clear.view(), identified, id.data());
-  } else {
-    digest(Hash::kSha256, {identified, imported.public_key}, id.data());
+  const bool inside = can_unwrap(can, order);
+  GeneratedKey made =
+      inside ? unwrap_material(session, domains.get(session, order.wrapping->domain), can, key_wrap, order)
+             : put_material(session, cache, can, key_wrap, order, identified, id);
+  Temporary key(session, made.handle);
+  if (!made.public_key.empty()) {
+    digest(Hash::kSha256, {identified, made.public_key}, id.data());
+  } else if (inside) {
+    id = mac(session, key, Hash::kSha256, identified);
   }
-  imported.material_id = hexadecimal(id);
+  ImportedKey imported{{}, hexadecimal(id), std::move(made.public_key)};
   Bytes context = order.context;
   std::ranges::copy(imported.material_id, context.begin() + static_cast<ptrdiff_t>(order.material_id_at));
+  const Domain domain = domains.get(session, order.domain);
   imported.blob = wrap_backing_key(session, domain, key_wrap, context, order.material, key);
   return imported;
 }

@@ -33,7 +33,7 @@ struct ImportedKey {
 
 // Throws EngineError IMPORT_CIPHERTEXT when it does not decrypt, IMPORT_MATERIAL when the material is of
 // another type, size or curve, or damaged.
-ImportedKey import_key(const Session& session, KeyCache& cache, const Domain& domain,
-                       CK_MECHANISM_TYPE key_wrap, Padding padding, const ImportOrder& order);
+ImportedKey import_key(const Session& session, KeyCache& cache, Domains& domains, const Capabilities& can,
+                       CK_MECHANISM_TYPE key_wrap, const ImportOrder& order);
 
 }  // namespace keystead

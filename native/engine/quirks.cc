@@ -16,6 +16,10 @@ constexpr Quirk kQuirks[] = {
     {"no-oaep-sha256", "SoftHSM", "RSA-OAEP with SHA-1 only"},
     {"vague-refusals", "SoftHSM",
      "a ciphertext or a wrapped key that is wrong is CKR_GENERAL_ERROR, as if the module had failed"},
+    {"no-unwrapped-length", "SoftHSM",
+     "CKA_VALUE_LEN of an unwrapped secret is 0: its size is known from what wraps it, which grows every 8 "
+     "bytes, "
+     "and from HMAC, which takes no key shorter than the hash"},
     {"no-eddsa-wrap", "SoftHSM", "Ed25519 private keys are CKR_KEY_NOT_WRAPPABLE"},
     {"serial-symmetric", "SoftHSM",
      "symmetric operations share process-wide locks: more lanes make them slower"},

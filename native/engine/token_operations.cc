@@ -136,9 +136,8 @@ void Token::import(std::shared_ptr<Caller> caller, std::shared_ptr<const ImportO
   constexpr size_t kDigits = 64;
   if (order->context.size() < kDigits || order->material_id_at > order->context.size() - kDigits)
     throw EngineError("IMPORT_LAYOUT", "the context has no room for the id of the material");
-  Padding padding = oaep_padding(can_, order->hash);
   submit(Kind::kAsymmetric, std::move(caller), [=, this](const Session& session) {
-    *imported = import_key(session, cache_, domains_.get(session, order->domain), key_wrap_, padding, *order);
+    *imported = import_key(session, cache_, domains_, can_, key_wrap_, *order);
     return true;
   });
 }

@@ -11,6 +11,7 @@ namespace keystead {
   X(CKF_TOKEN_INITIALIZED)    \
   X(CKF_USER_PIN_FINAL_TRY)   \
   X(CKF_USER_PIN_LOCKED)      \
+  X(CKF_UNWRAP)               \
   X(CKF_RW_SESSION)           \
   X(CKF_SERIAL_SESSION)       \
   X(CKF_OS_LOCKING_OK)        \

@@ -2,6 +2,7 @@
 #include "engine/public_key.h"
 #include "engine/test/check.h"
 #include "engine/test/softhsm.h"
+#include "engine/unwrapping.h"
 
 using namespace keystead;
 using namespace keystead::test;
@@ -104,6 +105,10 @@ TEST(operations_with_keys_of_every_kind_survive_faults) {
   order->context = Bytes(64);
   order->material = {KeyType::kSecret, 32, {}};
   const std::string material_id = token.import(order).material_id;
+  auto inside = std::make_shared<ImportOrder>(*order);
+  inside->hash = Hash::kSha1;
+  inside->encrypted = rsa_public.encrypt(Hash::kSha1, input);
+  CHECK(can_unwrap(token->capabilities(), *inside) && !can_unwrap(token->capabilities(), *order));
   const PublicKey on_token(token.create_token_key("t", p256));
   auto token_key = Key::of_token("t", header);
 
@@ -149,6 +154,8 @@ TEST(operations_with_keys_of_every_kind_survive_faults) {
       {f.WrapKey, CKR_WRAPPING_KEY_HANDLE_INVALID, [&] { return !token.data_key_pair(p256).empty(); }},
       {f.UnwrapKey, CKR_UNWRAPPING_KEY_HANDLE_INVALID,
        [&] { return token.import(order).material_id == material_id; }},
+      {f.UnwrapKey, CKR_UNWRAPPING_KEY_HANDLE_INVALID,
+       [&] { return token.import(inside).material_id == material_id; }},
   };
   for (const Step& step : steps) {
     for (CK_RV rv :
@@ -166,6 +173,40 @@ TEST(operations_with_keys_of_every_kind_survive_faults) {
     CHECK_THROWS(step.passes(), Pkcs11Error, error.code() == "CKR_FUNCTION_NOT_SUPPORTED");
     CHECK(step.passes());
   }
+}
+
+TEST(a_token_that_fails_at_import_is_told_from_a_wrong_ciphertext) {
+  SoftHsm hsm(faulty_module());
+  Opened token(hsm.open());
+  token.open_domain();
+  BackingKey wrapping = token.generate({'w'}, {KeyType::kRsa, 2048, {}});
+  const uint8_t header[kHeaderSize] = {1};
+  auto order = std::make_shared<ImportOrder>();
+  order->wrapping = Key::make("d", wrapping.blob, {'w'}, header);
+  order->hash = Hash::kSha1;
+  order->encrypted = PublicKey(wrapping.public_key).encrypt(Hash::kSha1, Bytes(32, 7));
+  order->domain = "d";
+  order->context = Bytes(64);
+  order->material = {KeyType::kSecret, 32, {}};
+  const std::string material_id = token.import(order).material_id;
+  auto wrong = std::make_shared<ImportOrder>(*order);
+  wrong->encrypted[9] ^= 1;
+  auto refused = [&] { CHECK_THROWS(token.import(wrong), EngineError, error.code() == "IMPORT_CIPHERTEXT"); };
+  for (int i = 0; i < 4; i++) refused();
+  CHECK(token.import(order).material_id == material_id);
+  auto& unwraps = faults().UnwrapKey;
+  // Of the calls of an import the first unwraps the wrapping key, and the second the material.
+  unwraps.spare = 1;
+  unwraps.fail(CKR_GENERAL_ERROR);
+  CHECK(token.import(order).material_id == material_id);
+  unwraps.spare = 1;
+  unwraps.fail(CKR_GENERAL_ERROR, 2);
+  CHECK_THROWS(token.import(order), Pkcs11Error, error.code() == "CKR_GENERAL_ERROR");
+  CHECK(unwraps.times == 0);
+  unwraps.spare = 1;
+  unwraps.fail(CKR_WRAPPED_KEY_INVALID);
+  CHECK_THROWS(token.import(order), EngineError, error.code() == "IMPORT_CIPHERTEXT");
+  CHECK(token.import(order).material_id == material_id);
 }
 
 TEST(a_dead_module_is_initialised_again_and_the_operation_carried_out) {

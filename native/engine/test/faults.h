@@ -26,7 +26,8 @@ namespace keystead::test {
 
 struct CallFault {
   std::atomic<int> calls = 0;
-  std::atomic<int> times = 0;  // that it fails from now on
+  std::atomic<int> spare = 0;  // that pass before it fails
+  std::atomic<int> times = 0;  // that it fails from then on
   std::atomic<CK_RV> rv = CKR_OK;
   std::atomic<int> wait = 0;  // milliseconds before each call
 

@@ -22,6 +22,7 @@ template <class Call>
 CK_RV meddle(CallFault& fault, Call call) {
   fault.calls++;
   if (int wait = fault.wait) std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+  if (fault.spare > 0 && fault.spare-- > 0) return call();
   if (fault.times > 0 && fault.times-- > 0) return fault.rv;
   return call();
 }
