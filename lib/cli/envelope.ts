@@ -300,7 +300,7 @@ async function passInput(
 }
 
 /** Messages name their keys by ARN; an alias is looked up. */
-async function keyArnOf(caller: Kms, reference: string | undefined): Promise<string | undefined> {
+export async function keyArnOf(caller: Kms, reference: string | undefined): Promise<string | undefined> {
   if (reference === undefined || !/(^|:)alias\//.test(reference)) return reference;
   const { KeyMetadata } = await caller.describeKey({ KeyId: reference });
   return KeyMetadata?.Arn;
