@@ -551,8 +551,10 @@ describe("import", () => {
   });
 
   test.each(algorithms)("secrets of a wrong length are refused by $scheme with $hash", async (algorithm) => {
+    // Key wrap takes no empty key.
+    const least = algorithm.scheme === "rsa-oaep" ? 0 : 1;
     for (const size of [32, 48, 64])
-      for (const clear of [size - 1, size + 1, size + 16, 16].map((length) => randomBytes(length))) {
+      for (const clear of [size - 1, size + 1, size + 16, least].map((length) => randomBytes(length))) {
         const material: Material = { type: "secret", bytes: size };
         await refused(importKey(algorithm, encrypt(algorithm, clear), material), "IMPORT_MATERIAL");
       }

@@ -137,14 +137,14 @@ bool has_length(const Session& session, const Domain& domain, const Capabilities
     if (value.size() == sizeof told) memcpy(&told, value.data(), sizeof told);
     return told == size;
   }
-  if (session.wrap(key_wrap, domain.wrapping, key).size() > size + 8) return false;
   const Hash hash = size == 32 ? Hash::kSha256 : size == 48 ? Hash::kSha384 : Hash::kSha512;
-  return attempt([&] { mac(session, key, hash, {}); },
-                 [&] {
-                   const GeneratedKey own =
-                       generate_extractable(session, {KeyType::kSecret, static_cast<uint16_t>(size)});
-                   mac(session, Temporary(session, own.handle), hash, {});
-                 }) == CKR_OK;
+  const CK_RV rv = attempt([&] { mac(session, key, hash, {}); },
+                           [&] {
+                             const Material same{KeyType::kSecret, static_cast<uint16_t>(size)};
+                             const Temporary own(session, generate_extractable(session, same).handle);
+                             mac(session, own, hash, {});
+                           });
+  return rv == CKR_OK && session.wrap(key_wrap, domain.wrapping, key).size() == size + 8;
 }
 
 // Whether it is the public key of this private key, which is of this material.
