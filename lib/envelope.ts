@@ -22,10 +22,12 @@ import {
   FRAME_LENGTH,
   headerLimits,
   type PassOptions,
+  type RewrapOptions,
   type Under,
 } from "./envelope/options.ts";
 import type { KeyProvider } from "./envelope/provider.ts";
 import { type OpenedRecord, type RecordOptions, Records } from "./envelope/records.ts";
+import { rewrapped } from "./envelope/rewrap.ts";
 import { type Passage, passRuns, passWhole, rotating } from "./envelope/runs.ts";
 import type { Witness } from "./envelope/signature.ts";
 import { held, MAX_HELD_LENGTH, readable, untilAborted, watched } from "./envelope/stream.ts";
@@ -49,6 +51,7 @@ export type {
   EncryptOptions,
   EnvelopeProgress,
   FileResult,
+  RewrapOptions,
 } from "./envelope/options.ts";
 export type { DataKey, DataKeyRequest, KeyProvider, OpenedDataKey } from "./envelope/provider.ts";
 export { RawAesKey, RawRsaKey, type RsaPadding } from "./envelope/raw-keys.ts";
@@ -130,6 +133,41 @@ export class Envelope {
   /** As encryptFile. */
   decryptFile(from: string, to: string, options: DecryptOptions = {}): Promise<FileResult> {
     return this.#file(from, to, options, (intake, told) => this.#admit(intake, told));
+  }
+
+  /** The same message under other keys; see RewrapOptions.Body. */
+  rewrap(source: Uint8Array, options: RewrapOptions): Promise<Uint8Array>;
+  rewrap(source: ByteSource, options: RewrapOptions): Readable;
+  rewrap(source: Uint8Array | ByteSource, options: RewrapOptions): Promise<Uint8Array> | Readable {
+    const bytes = source instanceof Uint8Array;
+    const pieces = readable(bytes ? [source] : source, options.signal, (intake, signal) =>
+      this.#rewrapped(intake, { ...options, signal }),
+    );
+    return bytes ? pieces.toArray().then((all) => Buffer.concat(all)) : pieces;
+  }
+
+  /** As encryptFile; `from` may be the same file. */
+  async rewrapFile(
+    from: string,
+    to: string,
+    options: RewrapOptions,
+  ): Promise<{ read: number; written: number }> {
+    const file = await open(from);
+    try {
+      const intake = new FileIntake(file, options.signal);
+      const written = await replaceFile(to, this.#rewrapped(intake, options), options.signal);
+      return { read: intake.position, written };
+    } finally {
+      await file.close();
+    }
+  }
+
+  #rewrapped(intake: Intake, options: RewrapOptions): AsyncGenerator<Uint8Array, void, void> {
+    return rewrapped(intake, options, {
+      keys: (under) => this.#keys(under),
+      open: (source, told) => this.#runs(source, inStream(), told, () => this.#admit(source, told)),
+      seal: (source, told) => this.#runs(source, inStream(), told, () => this.#begin(told)),
+    });
   }
 
   /**

@@ -65,6 +65,7 @@ export {
   type RecordOptions,
   Records,
   type ReuseLimits,
+  type RewrapOptions,
   type RsaPadding,
 } from "./envelope.ts";
 export {

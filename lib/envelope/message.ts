@@ -13,6 +13,7 @@ import {
   HEADER_IV,
   headerIsAuthentic,
   headerTag,
+  IV_LENGTH,
   SIGNED_SUITE,
 } from "./suite.ts";
 
@@ -83,40 +84,88 @@ export async function newMessage(
   }
 }
 
+/** What the reader asks of a message. */
+export interface Demands {
+  context: EncryptionContext;
+  /** Whether it need not be committed to its data key. */
+  uncommitted: boolean;
+}
+
 /** Checks a header, commitment first, with the data key it brings. The caller wipes `body.key`. */
 export async function admitMessage(
   keys: KeyProvider,
   received: ReceivedHeader,
-  options: { context: EncryptionContext; uncommitted: boolean },
+  demands: Demands,
 ): Promise<Opened> {
   const { suite, messageId, frameLength, context } = received;
-  if (suite.commitmentLength === 0 && !options.uncommitted) {
+  const { key, plaintext, encrypted } = await unlock(keys, received, demands);
+  plaintext.fill(0);
+  const body = { version: suite.version, key, messageId, frameLength };
+  try {
+    const witness = suite.signature && newVerifier(suite.signature, context[PUBLIC_KEY]);
+    witness?.update(received.body);
+    witness?.update(received.authentication);
+    return { body, header: describe(received, encrypted), witness };
+  } catch (error) {
+    key.fill(0);
+    throw error;
+  }
+}
+
+/**
+ * The same header for the same body, its data key encrypted under other keys. Nothing of the body is looked at, and what is
+ * signed cannot be had so: its signature is over the header too.
+ *
+ * In version 1 the header's IV is in the header, and a fresh one is taken. Version 2 has none to choose: both headers have
+ * tags under the same key and IV, and whoever has both can compute GCM's authentication key from them.
+ */
+export async function rewrapHeader(
+  keys: { from: KeyProvider; to: KeyProvider },
+  received: ReceivedHeader,
+  demands: Demands,
+): Promise<Uint8Array> {
+  const { suite, context } = received;
+  if (suite.signature) {
+    throw new EnvelopeError("UNSUPPORTED", "the message is signed, header and all: its body cannot be kept");
+  }
+  const { key, plaintext } = await unlock(keys.from, received, demands);
+  try {
+    const encryptedDataKeys = await keys.to.encrypt(plaintext, { length: suite.keyLength, context });
+    const header = serialiseHeader({ ...received, encryptedDataKeys }, encodeContext(context));
+    if (suite.version === 2) return Buffer.concat([header, headerTag(suite, key, HEADER_IV, header)]);
+    const iv = randomBytes(IV_LENGTH);
+    // Frames have IVs that begin with zeros.
+    iv[0] = (iv[0] as number) | 1;
+    return Buffer.concat([header, iv, headerTag(suite, key, iv, header)]);
+  } finally {
+    key.fill(0);
+    plaintext.fill(0);
+  }
+}
+
+/** The data key and the key that is derived from it, once the header is authentic under them. The caller wipes both. */
+async function unlock(keys: KeyProvider, received: ReceivedHeader, demands: Demands) {
+  const { suite, messageId, context } = received;
+  if (suite.commitmentLength === 0 && !demands.uncommitted) {
     throw new EnvelopeError(
       "UNSUPPORTED",
       `a message of suite ${suite.name} is not committed to its data key: to open it, set CommitmentPolicy to ` +
         '"REQUIRE_ENCRYPT_ALLOW_DECRYPT"',
     );
   }
-  requireContext(context, options.context);
-  const witness = suite.signature && newVerifier(suite.signature, context[PUBLIC_KEY]);
-  const dataKey = await openDataKey(keys, received);
-  try {
-    const { key, commitment } = derive(suite, dataKey.plaintext, messageId);
-    if (!commits(commitment, received.commitment)) {
-      key.fill(0);
-      throw new EnvelopeError("NOT_AUTHENTIC", "the message was not made with the data key that it brings");
-    }
-    if (!headerIsAuthentic(suite, key, received)) {
-      key.fill(0);
-      throw new EnvelopeError("NOT_AUTHENTIC", "the header of the message was changed");
-    }
-    witness?.update(received.body);
-    witness?.update(received.authentication);
-    const body = { version: suite.version, key, messageId, frameLength };
-    return { body, header: describe(received, dataKey.encrypted), witness };
-  } finally {
-    dataKey.plaintext.fill(0);
+  requireContext(context, demands.context);
+  const { plaintext, encrypted } = await openDataKey(keys, received);
+  const { key, commitment } = derive(suite, plaintext, messageId);
+  const refuse = (reason: string) => {
+    key.fill(0);
+    plaintext.fill(0);
+    return new EnvelopeError("NOT_AUTHENTIC", reason);
+  };
+  if (!commits(commitment, received.commitment)) {
+    throw refuse("the message was not made with the data key that it brings");
   }
+  if (!headerIsAuthentic(suite, key, received)) throw refuse("the header of the message was changed");
+  return { key, plaintext, encrypted };
 }
 
 /** The data key of a message: the first of its encrypted data keys that can be decrypted. */

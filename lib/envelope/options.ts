@@ -77,6 +77,20 @@ export interface FileResult {
   header: MessageHeader;
 }
 
+export interface RewrapOptions extends PassOptions {
+  /** The keys that the message opens with, as for decrypt. */
+  From?: Omit<DecryptOptions, keyof PassOptions> | undefined;
+  /** The keys that it is to open with. */
+  To: Under;
+  /**
+   * `reseal`: a new message, with the same context, frame length and signing or not, under a new data key. `keep`: only the
+   * encrypted data keys are replaced, and the body stays as it is, unread; who can still decrypt the old message, or has its
+   * data key, can decrypt the new one. Of messages of version 2 (all that are written today) `keep` needs that NOBODY keeps
+   * a copy of the old message: with both, frames can be forged (docs/envelope.md). Default `reseal`.
+   */
+  Body?: "reseal" | "keep" | undefined;
+}
+
 /** Of a whole directory, beside what each of its files is told. */
 export interface DirectoryOptions {
   /** Files under way at the same time. Default: twice the processors, 8 at most. */

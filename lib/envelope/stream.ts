@@ -56,6 +56,16 @@ export function untilAborted<T extends { body: Body }>(
   });
 }
 
+/** What was taken from an iterator to look at it, and the rest. */
+export async function* startingWith<T>(
+  first: IteratorResult<T, void>,
+  rest: AsyncIterable<T>,
+): AsyncGenerator<T, void, void> {
+  if (first.done) return;
+  yield first.value;
+  yield* rest;
+}
+
 export async function* watched(pieces: AsyncIterable<Uint8Array>, onPiece: (piece: Uint8Array) => void) {
   for await (const piece of pieces) {
     onPiece(piece);
