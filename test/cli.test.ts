@@ -424,6 +424,32 @@ describe("encrypt and decrypt", () => {
     );
   });
 
+  test("rewrap puts files under another key in their place, and leaves what fails", async () => {
+    const other = await json<Key>("key", "create", "--alias", "rewrapped");
+    mkdirSync(at("moving"));
+    for (const name of ["1", "2"]) writeFileSync(at(`moving/${name}`), name.repeat(100_000));
+    await json("encrypt", "moving", "-k", "alias/orders", "--context", "tenant=7");
+    for (const more of [[], ["--keep-body"]]) {
+      const moved = await json<{ Files: string[] }>(
+        "rewrap",
+        "moving.keystead",
+        "-k",
+        "alias/rewrapped",
+        ...more,
+      );
+      expect(moved.Files).toEqual(["moving.keystead/1.keystead", "moving.keystead/2.keystead"]);
+      const sealed = readFileSync(at("moving.keystead/1.keystead"));
+      expect(sealed.includes(other.KeyMetadata.Arn)).toBe(true);
+      expect(sealed.includes(await keyId("alias/orders"))).toBe(false);
+    }
+    await json("decrypt", "moving.keystead", "-o", "moved", "--context", "tenant=7");
+    expect(readFileSync(at("moved/2"), "utf8")).toBe("2".repeat(100_000));
+    const before = readFileSync(at("moving.keystead/1.keystead"));
+    const wrong = ["rewrap", "moving.keystead/1.keystead", "-k", "alias/orders", "--context", "tenant=8"];
+    expect(await refused(EXIT.notVerified, ...wrong)).toContain("it is as it was");
+    expect(readFileSync(at("moving.keystead/1.keystead")).equals(before)).toBe(true);
+  });
+
   test("stop at Ctrl-C without leaving half a file", async () => {
     const args = ["encrypt", "-k", "alias/orders", "-o", "half"];
     const child = start([process.execPath, cli, ...args], { cwd: home });
