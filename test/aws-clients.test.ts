@@ -14,12 +14,28 @@ const python = folders
 
 let url: string;
 let environment: Record<string, string>;
+const ANN = `arn:aws:iam::${ACCOUNT}:user/ann`;
+const RANDOM = `arn:aws:iam::${ACCOUNT}:role/random`;
+let ann: { AccessKeyId?: string | undefined; SecretAccessKey?: string | undefined };
 const home = mkdtempSync(join(tmpdir(), "keystead-aws-"));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 beforeAll(async () => {
   const { kms } = await openTestDeployment({ clock: Date.now });
   const { AccessKeyId = "", SecretAccessKey = "" } = await kms.createAccessKey();
+  const allow = (statement: object) =>
+    JSON.stringify({ Version: "2012-10-17", Statement: { Effect: "Allow", ...statement } });
+  await kms.iam.createUser({ UserName: "ann" });
+  await kms.iam.createRole({
+    RoleName: "random",
+    AssumeRolePolicyDocument: allow({ Principal: { AWS: ANN }, Action: "sts:AssumeRole" }),
+  });
+  await kms.iam.putPolicy({
+    Principal: RANDOM,
+    PolicyName: "random",
+    PolicyDocument: allow({ Action: "kms:GenerateRandom", Resource: "*" }),
+  });
+  ann = await kms.createAccessKey({ Principal: ANN });
   ({ url } = await kms.listen());
   environment = {
     HOME: home,
@@ -96,6 +112,30 @@ describe.skipIf(aws === undefined)("the AWS CLI", { concurrent: true, timeout: 1
       Account: ACCOUNT,
       Arn: `arn:aws:iam::${ACCOUNT}:root`,
     });
+  });
+
+  test("takes on a role", async () => {
+    const as = (key: string | undefined, secret: string | undefined, token = "") => ({
+      ...environment,
+      AWS_ACCESS_KEY_ID: key as string,
+      AWS_SECRET_ACCESS_KEY: secret as string,
+      ...(token && { AWS_SESSION_TOKEN: token }),
+    });
+    const ask = (env: Record<string, string>, ...args: string[]) =>
+      run(aws as string, ["--endpoint-url", url, ...args], { env });
+    const asAnn = as(ann.AccessKeyId, ann.SecretAccessKey);
+    const random = ["kms", "generate-random", "--number-of-bytes", "8"];
+    expect((await ask(asAnn, ...random)).err).toMatch(/AccessDeniedException/);
+    const role = ["--role-arn", RANDOM, "--role-session-name", "of-the-cli"];
+    const assumed = await ask(asAnn, "sts", "assume-role", ...role);
+    expect(assumed).toMatchObject({ status: 0, err: "" });
+    const { Credentials } = JSON.parse(assumed.out);
+    expect(Math.abs(Date.parse(Credentials.Expiration) - Date.now() - 3_600_000)).toBeLessThan(600_000);
+    const session = as(Credentials.AccessKeyId, Credentials.SecretAccessKey, Credentials.SessionToken);
+    expect(await ask(session, ...random)).toMatchObject({ status: 0, err: "" });
+    const { out } = await ask(session, "sts", "get-caller-identity");
+    const Arn = `arn:aws:sts::${ACCOUNT}:assumed-role/random/of-the-cli`;
+    expect(JSON.parse(out)).toMatchObject({ Account: ACCOUNT, Arn });
   });
 
   test("keys", async () => {
@@ -181,16 +221,15 @@ describe.skipIf(aws === undefined)("the AWS CLI", { concurrent: true, timeout: 1
   test("grants", async () => {
     const { id } = await newKey();
     const key = ["--key-id", id];
-    const role = `arn:aws:iam::${ACCOUNT}:role/app`;
     const { GrantId } = await kms(
       "create-grant",
       ...key,
-      ...["--grantee-principal", role, "--operations", "Encrypt", "Decrypt"],
+      ...["--grantee-principal", RANDOM, "--operations", "Encrypt", "Decrypt"],
       ...["--constraints", "EncryptionContextSubset={tenant=7}"],
     );
     const { Grants } = await kms<{ Grants: object[] }>("list-grants", ...key);
     expect(Grants).toMatchObject([
-      { GrantId, GranteePrincipal: role, Constraints: { EncryptionContextSubset: { tenant: "7" } } },
+      { GrantId, GranteePrincipal: RANDOM, Constraints: { EncryptionContextSubset: { tenant: "7" } } },
     ]);
   });
 
