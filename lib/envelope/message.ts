@@ -98,18 +98,13 @@ export async function admitMessage(
   demands: Demands,
 ): Promise<Opened> {
   const { suite, messageId, frameLength, context } = received;
+  const witness = suite.signature && newVerifier(suite.signature, context[PUBLIC_KEY]);
   const { key, plaintext, encrypted } = await unlock(keys, received, demands);
   plaintext.fill(0);
+  witness?.update(received.body);
+  witness?.update(received.authentication);
   const body = { version: suite.version, key, messageId, frameLength };
-  try {
-    const witness = suite.signature && newVerifier(suite.signature, context[PUBLIC_KEY]);
-    witness?.update(received.body);
-    witness?.update(received.authentication);
-    return { body, header: describe(received, encrypted), witness };
-  } catch (error) {
-    key.fill(0);
-    throw error;
-  }
+  return { body, header: describe(received, encrypted), witness };
 }
 
 /**

@@ -25,6 +25,8 @@ export interface Passage {
 /** Runs of one body in the engine at the same time, so that its threads never wait for the next one. */
 const IN_FLIGHT = 3;
 const RUN_IN_MEMORY = 16 << 20;
+/** What is signed is hashed on the caller's thread, which shall not be busy with it for long. */
+const RUN_SIGNED = 1 << 20;
 
 /** Takes the frames of a whole body from memory to memory; `output` is as long as the direction says. */
 export async function passWhole(passage: Passage, input: Uint8Array, output: Uint8Array): Promise<void> {
@@ -32,7 +34,7 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
   const whole = direction.run(input.length, body.frameLength, true);
   checkFrameNumbers(1, whole);
   const regular = direction.regular(body.frameLength);
-  const step = framesInRun(RUN_IN_MEMORY, body.frameLength);
+  const step = framesInRun(witness ? RUN_SIGNED : RUN_IN_MEMORY, body.frameLength);
   const running: Promise<Passed>[] = [];
   let done = 0;
   async function pass(frame: number, end: number): Promise<Passed> {
