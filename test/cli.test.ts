@@ -424,6 +424,23 @@ describe("encrypt and decrypt", () => {
     );
   });
 
+  test("sign, take several keys, and hold what is signed", async () => {
+    await json("key", "create", "--alias", "second");
+    const keys = ["-k", "alias/orders", "-k", "alias/second"];
+    const { out } = await keystead(["encrypt", "--signed", ...keys], { input: "signed text" });
+    const sealed = Buffer.from(out, "latin1");
+    expect(sealed.readUInt16BE(1)).toBe(0x0578);
+    for (const key of ["alias/orders", "alias/second"]) {
+      const opened = await keystead(["decrypt", "--hold", "-k", key], { input: sealed });
+      expect(opened).toMatchObject({ status: EXIT.ok, out: "signed text" });
+    }
+    sealed[sealed.length - 1] = (sealed.at(-1) as number) ^ 1;
+    expect(await keystead(["decrypt", "--hold"], { input: sealed })).toMatchObject({
+      status: EXIT.notVerified,
+      out: "",
+    });
+  });
+
   test("rewrap puts files under another key in their place, and leaves what fails", async () => {
     const other = await json<Key>("key", "create", "--alias", "rewrapped");
     mkdirSync(at("moving"));

@@ -86,10 +86,12 @@ describe("a directory", () => {
     const cut = cutting.encryptDirectory(at("plain"), at("sealed"), { ...options, signal: abort.signal });
     await expect(cut).rejects.toThrow("cut");
     expect(files("sealed").filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    // As a process that is killed leaves it: half a line, and a file whose line is not there yet.
     await appendFile(at("sealed/.keystead-manifest"), '{"Path":"hal');
+    await writeFile(at("sealed/one.keystead"), "whole, but not on record");
     const dry = await kms.envelope.encryptDirectory(at("plain"), at("sealed"), { ...options, DryRun: true });
     expect(dry).toMatchObject({ Resumed: 2 });
-    expect(files("sealed").length).toBe(3);
+    expect(files("sealed").length).toBe(4);
     calls = 0;
     const counting = new Envelope({
       request(operation, input) {

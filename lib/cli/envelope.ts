@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import {
+  type CommitmentPolicy,
   DirectoryError,
   type DirectoryOptions,
   type DirectoryResult,
@@ -30,11 +31,29 @@ import { decryptedName, encryptedName, isDirectory, plan, type Renaming, type Tr
 const LISTED = 20;
 
 interface Options {
-  key?: string;
+  key?: string | string[];
+  signed?: boolean;
+  allowUncommitted?: boolean;
+  hold?: boolean;
   context?: Record<string, string>;
   output?: string;
   force?: boolean;
   dryRun?: boolean;
+}
+
+/** What the options say of signatures and suites. */
+interface Demands {
+  Signed?: boolean;
+  CommitmentPolicy?: CommitmentPolicy;
+  SignedMessages?: "hold";
+}
+
+function demandsOf({ signed, allowUncommitted, hold }: Options): Demands {
+  return {
+    ...(signed && { Signed: true }),
+    ...(allowUncommitted && { CommitmentPolicy: "REQUIRE_ENCRYPT_ALLOW_DECRYPT" }),
+    ...(hold && { SignedMessages: "hold" }),
+  };
 }
 
 /** One direction: how files and streams pass through the envelope, and what to call it. */
@@ -51,8 +70,8 @@ interface Way {
   ): Promise<DirectoryResult>;
 }
 
-interface PassOptions {
-  key: string | undefined;
+interface PassOptions extends Demands {
+  key: string | string[] | undefined;
   context: Record<string, string> | undefined;
   signal: AbortSignal;
   onProgress?: (progress: { done: number; total?: number | undefined }) => void;
@@ -63,9 +82,9 @@ const encrypting: Way = {
   done: "encrypted",
   rename: encryptedName,
   file: (envelope, { from, to }, { key, context, ...rest }) =>
-    envelope.encryptFile(from, to, { KeyId: key as string, EncryptionContext: context, ...rest }),
+    envelope.encryptFile(from, to, { KeyId: key as string[], EncryptionContext: context, ...rest }),
   stream: (envelope, source, { key, context, ...rest }) =>
-    envelope.encrypt(source, { KeyId: key as string, EncryptionContext: context, ...rest }),
+    envelope.encrypt(source, { KeyId: key as string[], EncryptionContext: context, ...rest }),
   directory: (envelope, { from, to }, { key, context, ...rest }) =>
     envelope.encryptDirectory(from, to, { KeyId: key, EncryptionContext: context, ...rest }),
 };
@@ -92,13 +111,19 @@ export function envelopeCommands(program: Command, action: Action): void {
       .option("--dry-run", "write nothing; say what would be done");
   common(program.command("encrypt"), "encryption context, bound to the ciphertext")
     .description(`encrypt files of any size; FILE becomes FILE${SUFFIX}`)
-    .requiredOption("-k, --key <key>", "key id, ARN or alias")
+    .requiredOption("-k, --key <key>", "key id, ARN or alias; repeated, any one opens it", collectKey)
+    .option("--signed", "end each message with a signature")
     .action(action(pass(encrypting)));
   common(program.command("decrypt"), "encryption context that must have been given")
     .description(`decrypt what encrypt wrote, or an AWS Encryption SDK; FILE${SUFFIX} becomes FILE`)
     .option("-k, --key <key>", "open only what is under this key")
+    .option("--allow-uncommitted", "open old messages, which are not committed to their data key")
+    .option("--hold", "give nothing of a signed message before its signature is verified")
     .action(action(pass(decrypting)));
 }
+
+/** Of an option that may be repeated. */
+export const collectKey = (key: string, keys: string[] = []): string[] => [...keys, key];
 
 const pass =
   (way: Way): Work =>
@@ -142,7 +167,7 @@ async function passFiles(
   invocation: Invocation,
   caller: Kms,
   way: Way,
-  { key, context }: Options,
+  { key, context, ...given }: Options,
   transfers: Transfer[],
 ): Promise<void> {
   const began = performance.now();
@@ -151,7 +176,7 @@ async function passFiles(
   const done = new Map<Transfer, number>();
   let sum = 0;
   const results = new Map<Transfer, FileResult>();
-  const resolved = way === decrypting ? await keyArnOf(caller, key) : key;
+  const resolved = way === decrypting ? await keyArnOf(caller, key as string | undefined) : key;
   const one = async (transfer: Transfer) => {
     const onProgress = (at: { done: number }) => {
       sum += at.done - (done.get(transfer) ?? 0);
@@ -159,7 +184,13 @@ async function passFiles(
       progress.update(sum, total);
     };
     const result = await way
-      .file(caller.envelope, transfer, { key: resolved, context, signal: invocation.signal, onProgress })
+      .file(caller.envelope, transfer, {
+        key: resolved,
+        context,
+        ...demandsOf(given),
+        signal: invocation.signal,
+        onProgress,
+      })
       .catch((cause) => {
         const before =
           transfers.length > 1 ? ` (${results.size} of ${transfers.length} files were done before)` : "";
@@ -205,7 +236,7 @@ async function passDirectory(
   way: Way,
   from: string,
   to: string,
-  { key, context, force = false, dryRun = false }: Options,
+  { key, context, force = false, dryRun = false, ...given }: Options,
 ): Promise<void> {
   const began = performance.now();
   const progress = new Progress(invocation.err, `${way.verb}ing ${from}`);
@@ -217,8 +248,9 @@ async function passDirectory(
   };
   await invocation.withKms(async (caller) => {
     const options = {
-      key: way === decrypting ? await keyArnOf(caller, key) : key,
+      key: way === decrypting ? await keyArnOf(caller, key as string | undefined) : key,
       context,
+      ...demandsOf(given),
       signal: invocation.signal,
       Force: force,
       DryRun: dryRun,
@@ -265,7 +297,7 @@ async function passDirectory(
 async function passInput(
   invocation: Invocation,
   way: Way,
-  { key, context, output, force = false }: Options,
+  { key, context, output, force = false, ...given }: Options,
   source: Readable = process.stdin,
 ): Promise<void> {
   const toOutput = output === undefined || output === "-";
@@ -282,10 +314,16 @@ async function passInput(
   const progress = new Progress(invocation.err, `${way.verb}ing`);
   await invocation.withKms(async (caller) => {
     const { signal } = invocation;
-    const resolved = way === decrypting ? await keyArnOf(caller, key) : key;
+    const resolved = way === decrypting ? await keyArnOf(caller, key as string | undefined) : key;
     const onProgress = ({ done }: { done: number }) => progress.update(done);
     try {
-      const through = way.stream(caller.envelope, source, { key: resolved, context, signal, onProgress });
+      const through = way.stream(caller.envelope, source, {
+        key: resolved,
+        context,
+        ...demandsOf(given),
+        signal,
+        onProgress,
+      });
       if (toOutput) await pipeline(through, process.stdout, { end: false });
       else {
         const written = await replaceFile(output as string, through, signal);

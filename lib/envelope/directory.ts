@@ -13,7 +13,7 @@ import type {
 
 /** What the names of encrypted files end in. */
 export const SUFFIX = ".keystead";
-/** In the directory that is written: one line of JSON for each file that is done. */
+/** In the directory that is written: one line of JSON for each file that is planned, and one more when it is done. */
 export const MANIFEST = ".keystead-manifest";
 
 /** Why a directory was not done to its end. What is done is in its manifest: the same call again goes on from there. */
@@ -84,7 +84,7 @@ export async function passDirectory(
     const entry = known.get(plan.path);
     const there = await stat(join(to, plan.to)).catch(() => undefined);
     const same = entry?.Read === plan.size && entry.ModifiedAt === plan.modified && entry.To === plan.to;
-    if (same && there?.size === entry.Written) entries.set(plan.path, entry);
+    if (same && entry.Sha256 !== "" && there?.size === entry.Written) entries.set(plan.path, entry);
     else if (there && !entry && !Force) {
       throw Object.assign(
         new Error(`${join(to, plan.to)} exists already, and no run before this one has written it`),
@@ -101,15 +101,16 @@ export async function passDirectory(
     Resumed: plans.length - todo.length,
     LeftOut: left,
   });
+  const planned = todo.map(({ path, to: target, size, modified }) => {
+    return { Path: path, To: target, Read: size, ModifiedAt: modified, Written: 0, Sha256: "" };
+  });
   if (DryRun) {
-    for (const { path, to: target, size, modified } of todo) {
-      entries.set(path, { Path: path, To: target, Read: size, ModifiedAt: modified, Written: 0, Sha256: "" });
-    }
+    for (const entry of planned) entries.set(entry.Path, entry);
     return result();
   }
   await mkdir(to, { recursive: true });
-  // A run that was cut may have left half a line behind: what is known is written anew.
-  await writeManifest(to, [...entries.values()], signal);
+  // What is planned is in it too: a run that is killed between a file and its line has still written that file.
+  await writeManifest(to, [...entries.values(), ...planned], signal);
   const manifest = await open(join(to, MANIFEST), "a");
   let done = 0;
   const one = async (plan: Plan) => {
