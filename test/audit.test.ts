@@ -110,7 +110,9 @@ const logs = (directory: string) =>
     .filter((name) => name.endsWith(".jsonl"))
     .sort();
 const headFiles = (directory: string) => readdirSync(directory).filter((name) => name.endsWith(".head"));
-const linesIn = (path: string) => readFileSync(path, "utf8").split("\n").slice(0, -1);
+/** Without the filler of a file under way. */
+const linesIn = (path: string) =>
+  readFileSync(path, "utf8").split("\0", 1)[0]?.split("\n").slice(0, -1) ?? [];
 const events = (directory: string) =>
   logs(directory)
     .flatMap((name) => linesIn(join(directory, name)))

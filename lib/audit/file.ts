@@ -4,13 +4,14 @@ import { dirname } from "node:path";
 import { promisify } from "node:util";
 
 const close = promisify(fs.close);
+const truncate = promisify(fs.ftruncate);
 const openFile = promisify(fs.open);
 
 /** How far a file and the chain of its stream have come. */
 export interface Tail {
   /** 64 hex digits: of the last line. */
   digest: string;
-  /** Bytes in the file. */
+  /** Bytes of lines in the file. While it is written to, zero bytes may follow, which the next lines overwrite. */
   size: number;
 }
 
@@ -20,7 +21,7 @@ export interface Journal {
   open(digest: string): object;
   /**
    * Chains lines as line.ts says and resolves once they are on the disk, in the file that the path names, and nothing
-   * else is behind them. Commits are made in the order of the calls; once one has failed, so do all behind it.
+   * but zero bytes is behind them. Commits are made in the order of the calls; once one has failed, so do all behind it.
    */
   append(commit: {
     journal: object;
@@ -50,8 +51,8 @@ export class LogFile {
 
   /** Makes the file, mode 0600; it must not exist, its directory must. Its first line follows `digest`. */
   static async create(path: string, journal: Journal, digest: string): Promise<LogFile> {
-    const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND } = fs.constants;
-    const descriptor = await openFile(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0o600);
+    const { O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
+    const descriptor = await openFile(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
     try {
       await syncDirectory(dirname(path));
       return new LogFile(path, descriptor, journal, digest);
@@ -78,7 +79,17 @@ export class LogFile {
     return digest;
   }
 
-  close(): Promise<void> {
+  /** Ends the file behind its last line. */
+  async close(): Promise<void> {
+    try {
+      await truncate(this.#descriptor, this.#size);
+    } finally {
+      await close(this.#descriptor);
+    }
+  }
+
+  /** Leaves the file as it is: what is behind the last durable line may be evidence. */
+  leave(): Promise<void> {
     return close(this.#descriptor);
   }
 }

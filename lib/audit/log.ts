@@ -259,7 +259,7 @@ export class Log {
     this.#timer = undefined;
     this.#abandoned.push(stream);
     await this.#signAbandoned();
-    await stream.file.close().catch(() => {});
+    await stream.file.leave().catch(() => {});
   }
 
   /** What stops the lines, a full disk for one, often stops the head too: so it is tried again later. */
@@ -307,7 +307,7 @@ export class Log {
 
 /** Takes back a file that holds no event, so that a full disk does not fill with attempts. */
 async function discard(file: LogFile): Promise<void> {
-  await file.close();
+  await file.leave();
   await rm(file.path, { force: true }).catch(() => {});
 }
 

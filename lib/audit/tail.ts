@@ -67,7 +67,30 @@ async function read(file: FileHandle, from: number, length: number): Promise<Buf
 }
 
 function wholeLines(bytes: Buffer): string[] {
-  return bytes.toString().split("\n").slice(0, -1);
+  return withoutFiller(bytes).toString().split("\n").slice(0, -1);
+}
+
+/** A file under way ends with zero bytes, which its next lines overwrite. */
+function withoutFiller(bytes: Buffer): Buffer {
+  const zero = bytes.indexOf(0);
+  return zero < 0 ? bytes : bytes.subarray(0, zero);
+}
+
+/** Where the lines of a file end. */
+async function endOfLines(path: string): Promise<number> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    for (let end = size; end > 0; ) {
+      const from = Math.max(0, end - CHUNK);
+      const newline = (await read(file, from, end - from)).lastIndexOf(10);
+      if (newline >= 0) return from + newline + 1;
+      end = from;
+    }
+    return 0;
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -79,7 +102,7 @@ export async function followEvents(
   signal: AbortSignal,
 ): Promise<AsyncGenerator<string, void>> {
   const seen = new Map<string, number>();
-  for (const { path } of await logFiles(directory)) seen.set(path, (await stat(path)).size);
+  for (const { path } of await logFiles(directory)) seen.set(path, await endOfLines(path));
   return follow(directory, signal, seen);
 }
 
@@ -108,7 +131,13 @@ async function* follow(
 async function readFrom(path: string, from: number, length: number): Promise<Buffer> {
   const file = await open(path);
   try {
-    return await read(file, from, Math.min(length, 1 << 24));
+    const pieces: Buffer[] = [];
+    for (let at = from, end = from + Math.min(length, 1 << 24); at < end; at += CHUNK) {
+      const piece = await read(file, at, Math.min(CHUNK, end - at));
+      pieces.push(withoutFiller(piece));
+      if (piece.includes(0) || piece.length < CHUNK) break;
+    }
+    return Buffer.concat(pieces);
   } finally {
     await file.close();
   }

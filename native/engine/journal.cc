@@ -52,10 +52,31 @@ auto checked(const char* name, const std::string& path, const Call& call) {
   return result;
 }
 
-void write_all(int descriptor, const std::string& path, std::string_view bytes) {
+constexpr uint64_t kBusy = 1 << 16;      // a file of this size gets filler
+constexpr uint64_t kMostRoom = 1 << 20;  // at a time
+
+void write_all(int descriptor, const std::string& path, std::string_view bytes, uint64_t at) {
   while (!bytes.empty()) {
-    bytes.remove_prefix(
-        checked("write", path, [&] { return ::write(descriptor, bytes.data(), bytes.size()); }));
+    const auto written = checked("write", path, [&] {
+      return ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    });
+    bytes.remove_prefix(written);
+    at += written;
+  }
+}
+
+// How much filler the file now has behind `size`. None where it cannot be had: the lines may fit all the
+// same.
+uint64_t make_room(const Commit& commit, uint64_t size) {
+  static const std::string filler(kMostRoom, '\0');
+  if (size < kBusy) return 0;
+  const uint64_t room = std::min(size, kMostRoom);
+  try {
+    write_all(commit.descriptor, commit.path, std::string_view(filler).substr(0, room), size);
+    return room;
+  } catch (const EngineError&) {
+    checked("ftruncate", commit.path, [&] { return ftruncate(commit.descriptor, static_cast<off_t>(size)); });
+    return 0;
   }
 }
 
@@ -67,17 +88,24 @@ int sync(int descriptor) {
 #endif
 }
 
-void check_place(const Commit& commit, uint64_t size) {
-  struct stat own, seen;
+// Throws unless the file has the bytes that were written to it, and no more.
+struct stat check_size(const Commit& commit, uint64_t size) {
+  struct stat own;
   checked("fstat", commit.path, [&] { return fstat(commit.descriptor, &own); });
-  checked("stat", commit.path, [&] { return stat(commit.path.c_str(), &seen); });
-  if (seen.st_ino != own.st_ino || seen.st_dev != own.st_dev)
-    throw EngineError("JOURNAL_REPLACED", "audit file " + commit.path + " was replaced");
-  const auto found = static_cast<uint64_t>(seen.st_size);
+  const auto found = static_cast<uint64_t>(own.st_size);
   if (found != size) {
     throw EngineError("JOURNAL_SIZE", "audit file " + commit.path + " has " + std::to_string(found) +
                                           " bytes, not the " + std::to_string(size) + " that were written");
   }
+  return own;
+}
+
+void check_place(const Commit& commit, uint64_t size) {
+  const struct stat own = check_size(commit, size);
+  struct stat seen;
+  checked("stat", commit.path, [&] { return stat(commit.path.c_str(), &seen); });
+  if (seen.st_ino != own.st_ino || seen.st_dev != own.st_dev)
+    throw EngineError("JOURNAL_REPLACED", "audit file " + commit.path + " was replaced");
 }
 
 }  // namespace
@@ -85,10 +113,13 @@ void check_place(const Commit& commit, uint64_t size) {
 Tail append(const Commit& commit) {
   Lines lines = chain(commit);
   const uint64_t size = commit.size + lines.text.size();
-  write_all(commit.descriptor, commit.path, lines.text);
+  check_size(commit, commit.size + commit.room);
+  write_all(commit.descriptor, commit.path, lines.text, commit.size);
+  const uint64_t taken = lines.text.size();
+  const uint64_t room = taken <= commit.room ? commit.room - taken : make_room(commit, size);
   checked("fdatasync", commit.path, [&] { return sync(commit.descriptor); });
-  check_place(commit, size);
-  return {std::move(lines.digest), size};
+  check_place(commit, size + room);
+  return {std::move(lines.digest), size, room};
 }
 
 void append_later(std::shared_ptr<Caller> caller, std::shared_ptr<Journal> journal, Commit commit,
@@ -98,6 +129,7 @@ void append_later(std::shared_ptr<Caller> caller, std::shared_ptr<Journal> journ
       throw EngineError("JOURNAL_FAILED", "audit file " + commit.path + " ended with an earlier failure");
     commit.digest = journal->tail.digest;
     commit.size = journal->tail.size;
+    commit.room = journal->tail.room;
     journal->failed = true;  // unless what follows does not throw
     *tail = journal->tail = append(commit);
     journal->failed = false;

@@ -35,7 +35,7 @@ class File {
     if (!mkdtemp(name)) throw std::runtime_error("no temporary directory");
     directory_ = name;
     path_ = directory_ + "/audit.jsonl";
-    descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600);
+    descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
   }
   ~File() {
     close(descriptor_);
@@ -48,7 +48,7 @@ class File {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   Commit commit(std::string bodies, Tail tail = {kOrigin, 0}, uint64_t sequence = 1) const {
-    return {descriptor_, path_, tail.size, tail.digest, sequence, std::move(bodies)};
+    return {descriptor_, path_, tail.size, tail.digest, sequence, std::move(bodies), tail.room};
   }
 
  private:
@@ -155,7 +155,7 @@ TEST(a_file_that_was_replaced_removed_or_written_to_is_noticed) {
   CHECK_THROWS(append(written.commit("{\"b\":2", tail, 2)), EngineError,
                error.code() == "JOURNAL_SIZE" &&
                    std::string(error.what())
-                       .ends_with("bytes, not the " + std::to_string(2 * tail.size) + " that were written"));
+                       .ends_with("bytes, not the " + std::to_string(tail.size) + " that were written"));
 }
 
 TEST(the_scribe_keeps_the_order_and_answers_errors) {
@@ -194,6 +194,50 @@ TEST(commits_are_appended_later_until_their_caller_is_gone) {
   append_later(gone, journal, file.commit("{\"a\":1", {}, 21), std::make_shared<Tail>());
   gone->wait();
   CHECK(tail.size == file.content().size());
+}
+
+TEST(a_busy_file_has_filler_that_lines_overwrite) {
+  const File file;
+  const std::string body = "{\"a\":\"" + std::string(20000, 'x') + "\"";
+  Tail tail{kOrigin, 0};
+  std::string lines;
+  size_t filled = 0;
+  for (uint64_t sequence = 1; sequence <= 200; sequence++) {
+    tail = append(file.commit(body, tail, sequence));
+    const std::string content = file.content();
+    CHECK(content.size() == tail.size + tail.room);
+    CHECK(content.compare(0, lines.size(), lines) == 0);
+    CHECK(content[tail.size - 1] == '\n');
+    CHECK(content.find_first_not_of('\0', tail.size) == std::string::npos);
+    CHECK(sequence > 3 || tail.room == 0);
+    lines = content.substr(0, tail.size);
+    filled += tail.room > 0;
+  }
+  CHECK(filled > 150);
+  CHECK(lines.find('\0') == std::string::npos);
+}
+
+TEST(where_there_is_no_room_for_filler_the_lines_go_on) {
+  const File file;
+  const std::string body = "{\"a\":\"" + std::string(20000, 'x') + "\"";
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{120000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  Tail tail{kOrigin, 0};
+  std::string code;
+  for (uint64_t sequence = 1; sequence <= 6 && code.empty(); sequence++) {
+    try {
+      tail = append(file.commit(body, tail, sequence));
+    } catch (const EngineError& e) {
+      code = e.code();
+    }
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  CHECK(code == "EFBIG");
+  CHECK(tail.size > 100000);
+  CHECK(tail.room == 0);
 }
 
 TEST(commits_behind_one_that_failed_fail) {
