@@ -38,6 +38,7 @@ export type { ReuseLimits } from "./envelope/data-key-cache.ts";
 export { DirectoryError, inParallel, MANIFEST, SUFFIX } from "./envelope/directory.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
+export type { EncryptedDataKey } from "./envelope/header.ts";
 export type { ByteSource } from "./envelope/intake.ts";
 export { type KmsClient, KmsKeys } from "./envelope/kms-keys.ts";
 export type { MessageHeader } from "./envelope/message.ts";

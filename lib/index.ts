@@ -47,6 +47,7 @@ export {
   DirectoryError,
   type DirectoryOptions,
   type DirectoryResult,
+  type EncryptedDataKey,
   type EncryptOptions,
   Envelope,
   EnvelopeError,

@@ -352,8 +352,8 @@ export interface OpenJob extends BatchJob {
  *   with it                  n = max(1, ceil(P / frameLength)),  S = P + 32 n + 8;
  *   opening with it          n = floor((S - 40) / (frameLength + 32)) regular frames before it, the final one having
  *                            r = (S - 40) mod (frameLength + 32) bytes (at most frameLength), P = n * frameLength + r.
- * Sizes that do not fit reject with `EngineError` FRAME_LAYOUT. A sequence number, IV or length in the data that is
- * not the one its place demands makes openFrames resolve to false, like a wrong tag.
+ * Sizes that do not fit reject with `EngineError` FRAME_LAYOUT. A sequence number or length in the data that is not
+ * the one its place demands makes openFrames resolve to false, like a wrong tag; the IV is taken as it is.
  *
  * The engine copies `key` and `messageId` at once; `input` and `output` belong to it until the promise settles.
  */

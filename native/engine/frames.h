@@ -39,8 +39,8 @@ size_t frames_to_open(const FrameRun& run);
 // fails.
 void seal_frames(const FrameRun& run, size_t from, size_t to);
 
-// Opens frames [from, to). False as soon as one is not authentic, or its sequence number, IV or length is
-// another than its place demands: what it wrote by then is wiped, and the caller wipes the rest of the run's
+// Opens frames [from, to). False as soon as one is not authentic, or its sequence number or length is another
+// than its place demands: what it wrote by then is wiped, and the caller wipes the rest of the run's
 // output.
 bool open_frames(const FrameRun& run, size_t from, size_t to);
 

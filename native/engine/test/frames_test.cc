@@ -140,6 +140,29 @@ TEST(every_flipped_bit_fails_and_wipes) {
   }
 }
 
+// Writers before version 1.2 of the Encryption SDKs, and a published vector of version 2, have other IVs.
+TEST(opens_frames_of_any_iv) {
+  const uint8_t iv[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1};
+  const Bytes plaintext = plaintext_of(5);
+  Bytes sealed, aad(32, 0x4d);
+  append(sealed, 0xffffffff, 4);
+  append(sealed, 1, 4);
+  sealed.insert(sealed.end(), std::begin(iv), std::end(iv));
+  append(sealed, 5, 4);
+  const std::string content = "AWSKMSEncryptionClient Final Frame";
+  aad.insert(aad.end(), content.begin(), content.end());
+  append(aad, 1, 4);
+  append(aad, 5, 8);
+  const auto gcm = make_openssl_gcm();
+  gcm->set_key(Bytes(32, 0x4b).data());
+  Bytes ciphertext(5 + 16);
+  gcm->seal(iv, aad, plaintext, ciphertext.data(), ciphertext.data() + 5);
+  sealed.insert(sealed.end(), ciphertext.begin(), ciphertext.end());
+  Bytes out(5);
+  CHECK(opens(20, 1, true, sealed, out));
+  CHECK(out == plaintext);
+}
+
 TEST(frames_out_of_place_fail) {
   const Bytes plaintext = plaintext_of(60);
   const Bytes sealed = seal(20, 1, false, plaintext);
