@@ -35,7 +35,7 @@ import { frames, records } from "./hsm.ts";
 import type { Caller } from "./request.ts";
 
 export type { ReuseLimits } from "./envelope/data-key-cache.ts";
-export { DirectoryError, inParallel, MANIFEST, SUFFIX } from "./envelope/directory.ts";
+export { DirectoryError, MANIFEST, SUFFIX } from "./envelope/directory.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
 export type { EncryptedDataKey } from "./envelope/header.ts";
@@ -54,6 +54,7 @@ export type {
   FileResult,
   RewrapOptions,
 } from "./envelope/options.ts";
+export { inParallel } from "./envelope/parallel.ts";
 export type { DataKey, DataKeyRequest, KeyProvider, OpenedDataKey } from "./envelope/provider.ts";
 export { RawAesKey, RawRsaKey, type RsaPadding } from "./envelope/raw-keys.ts";
 export { type OpenedRecord, type RecordOptions, Records } from "./envelope/records.ts";

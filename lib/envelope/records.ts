@@ -6,6 +6,7 @@ import { EnvelopeError } from "./error.ts";
 import { parseHeader, type ReceivedHeader, serialiseHeader } from "./header.ts";
 import { openDataKey } from "./message.ts";
 import type { DecryptOptions, EncryptOptions } from "./options.ts";
+import { inParallel } from "./parallel.ts";
 import type { KeyProvider } from "./provider.ts";
 import { DEFAULT_SUITE, TAG_LENGTH } from "./suite.ts";
 
@@ -26,6 +27,14 @@ export type OpenedRecord =
   | { Plaintext: Uint8Array; Error?: undefined }
   | { Plaintext?: undefined; Error: Error };
 
+/** Messages of one call whose headers are the same, save the message id and what follows from it. */
+interface Group {
+  name: string;
+  headerTail: Uint8Array;
+  received: ReceivedHeader;
+  members: number[];
+}
+
 /** What the room has to give: kept apart from the options that users see. */
 export interface RecordTools {
   keys: KeyProvider;
@@ -40,6 +49,8 @@ export interface RecordTools {
 const BEFORE = 3 + DEFAULT_SUITE.messageIdLength;
 const COMMITMENT = DEFAULT_SUITE.commitmentLength;
 const BEHIND = COMMITMENT + TAG_LENGTH;
+/** Data keys that are asked for at the same time. */
+const DECRYPTS = 64;
 /** Of plaintext, that cross into the engine at once. */
 const CROSSING = 8 << 20;
 
@@ -116,32 +127,35 @@ export class Records {
   }
 
   async #openAll(messages: readonly Uint8Array[], from: number, opened: OpenedRecord[]): Promise<void> {
-    const groups = new Map<Shared, number[]>();
-    const used: Shared[] = [];
-    let last: Shared | undefined;
-    try {
-      for (const [i, message] of messages.entries()) {
-        try {
-          if (!(last && begins(message, last))) {
-            last = await this.#shared(message);
-            if (last) used.push(last);
-          }
-          if (last === undefined) opened[from + i] = { Plaintext: await this.#tools.otherwise(message) };
-          else {
-            const group = groups.get(last);
-            if (group) group.push(i);
-            else groups.set(last, [i]);
-          }
-        } catch (error) {
-          opened[from + i] = { Error: error as Error };
-        }
+    const groups = new Map<string, Group>();
+    const others: number[] = [];
+    let last: Group | undefined;
+    for (const [i, message] of messages.entries()) {
+      try {
+        if (!(last && begins(message, last.headerTail))) last = this.#group(message, groups);
+        if (last) last.members.push(i);
+        else others.push(i);
+      } catch (error) {
+        opened[from + i] = { Error: error as Error };
       }
-      await Promise.all(
-        [...groups].map(([shared, group]) => this.#open(shared, messages, group, from, opened)),
-      );
-    } finally {
-      for (const shared of used) shared.release();
     }
+    await inParallel([...groups.values()], DECRYPTS, async ({ name, headerTail, received, members }) => {
+      let shared: Shared | undefined;
+      try {
+        shared = await this.#cache.opened(name, () => this.#decrypt(received, headerTail));
+        await this.#open(shared, messages, members, from, opened);
+      } catch (error) {
+        for (const i of members) opened[from + i] ??= { Error: error as Error };
+      } finally {
+        shared?.release();
+      }
+    });
+    await inParallel(others, DECRYPTS, async (i) => {
+      opened[from + i] = await this.#tools.otherwise(messages[i] as Uint8Array).then(
+        (Plaintext) => ({ Plaintext }),
+        (error) => ({ Error: error as Error }),
+      );
+    });
   }
 
   async #open(
@@ -182,16 +196,16 @@ export class Records {
     }
   }
 
-  /** What the message shares with others, its data key decrypted; undefined where it is of another suite or not framed. */
-  async #shared(message: Uint8Array): Promise<Shared | undefined> {
+  /** The messages that share this one's header; undefined where it is of another suite or not framed. */
+  #group(message: Uint8Array, groups: Map<string, Group>): Group | undefined {
     const received = parseHeader(message, this.#tools.limits);
     if (received.suite !== DEFAULT_SUITE || received.frameLength === 0) return undefined;
     requireContext(received.context, this.#context);
-    const headerTail = received.body.subarray(BEFORE, -COMMITMENT);
-    const name = Buffer.from(headerTail.buffer, headerTail.byteOffset, headerTail.byteLength).toString(
-      "latin1",
-    );
-    return this.#cache.opened(name, () => this.#decrypt(received, Uint8Array.from(headerTail)));
+    const headerTail = Buffer.from(received.body.subarray(BEFORE, -COMMITMENT));
+    const name = headerTail.toString("latin1");
+    const group = groups.get(name) ?? { name, headerTail, received, members: [] };
+    groups.set(name, group);
+    return group;
   }
 
   async #decrypt(received: ReceivedHeader, headerTail: Uint8Array): Promise<Shared> {
@@ -209,8 +223,8 @@ function crossing(records: readonly Uint8Array[], at: number): readonly Uint8Arr
   return at === 0 && end === records.length ? records : records.slice(at, end);
 }
 
-/** Whether the message's header is one under this data key, as far as can be told without it. */
-function begins(message: Uint8Array, { headerTail }: Shared): boolean {
+/** Whether the message's header is one under the same data key, as far as can be told without it. */
+function begins(message: Uint8Array, headerTail: Uint8Array): boolean {
   const end = BEFORE + headerTail.length;
   if (message.length < end || message[0] !== 2 || message[1] !== 4 || message[2] !== 0x78) return false;
   return Buffer.compare(message.subarray(BEFORE, end), headerTail) === 0;
