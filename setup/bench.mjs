@@ -8,7 +8,7 @@ orExit(() => {
   setup({ tests: true });
   const folder = path.join(root, "build/loop");
   run("cmake", ["-S", root, "-B", folder, "-DKEYSTEAD_BENCH=ON", "-DCMAKE_BUILD_TYPE=Release", "-Wno-dev"]);
-  run("cmake", ["--build", folder, "--parallel", String(cores), "--target", "pkcs11_loop"]);
+  run("cmake", ["--build", folder, "--parallel", String(cores)]);
 });
 const bench = path.join(root, "bench/bench.mjs");
 process.exitCode =
