@@ -1,6 +1,11 @@
 import { isService, ownerOf } from "./arn.ts";
 import { type Audit, type AuditEvent, countedId } from "./audit.ts";
-import { KMSInternalException, type KmsError, UnknownOperationException } from "./errors.ts";
+import {
+  AccessDeniedException,
+  KMSInternalException,
+  type KmsError,
+  UnknownOperationException,
+} from "./errors.ts";
 import { failureOf } from "./failure.ts";
 import type { Hsm } from "./hsm.ts";
 import { Identity } from "./identities.ts";
@@ -222,8 +227,9 @@ export class Requests implements Caller {
   #put({ accounts }: Admission, event: AuditEvent): Promise<unknown> {
     const { audit } = this.#service;
     if (accounts === undefined) return audit.record(event);
-    const sharedEventId = accounts.size > 1 ? countedId() : undefined;
-    const copies = [...accounts].map((account, i) => ({
+    const recipients = recipientsOf(event, accounts);
+    const sharedEventId = recipients.length > 1 ? countedId() : undefined;
+    const copies = recipients.map((account, i) => ({
       ...event,
       account,
       sharedEventId,
@@ -252,6 +258,16 @@ export class Requests implements Caller {
       userAgent,
     };
   }
+}
+
+/**
+ * What was denied to a caller of another account is an event of the caller's account alone, as AWS has it ("Logging AWS
+ * KMS API calls with AWS CloudTrail"): nobody can fill an account's trail who may do nothing there.
+ */
+function recipientsOf({ account, error }: AuditEvent, accounts: ReadonlySet<string>): string[] {
+  const all = [...accounts];
+  if (!(error instanceof AccessDeniedException)) return all;
+  return all.filter((each) => each === account || isService(each));
 }
 
 function unrecorded(request: Admission, cause: unknown): KmsError {

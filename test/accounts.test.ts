@@ -117,11 +117,11 @@ test("an event is the caller's account's, and that of the key's account too", as
   expect(ours?.sharedEventID).toBe(theirs?.sharedEventID);
   expect(ours).not.toMatchObject({ eventID: (theirs as unknown as { eventID: string }).eventID });
 
-  // Also one that was refused, and one about keys of several accounts.
-  await refusal(third.decrypt({ CiphertextBlob }));
-  const refused = await events(2);
-  expect(refused.map(({ errorCode }) => errorCode)).toEqual(["AccessDenied", "AccessDenied"]);
-  expect(refused.map(({ recipientAccountId }) => recipientAccountId).sort()).toEqual([ACCOUNT, THIRD].sort());
+  // Also one that failed, and one about keys of several accounts.
+  await refusal(other.decrypt({ CiphertextBlob, EncryptionContext: { a: "b" } }));
+  const failed = await events(2);
+  expect(failed.map(({ errorCode }) => errorCode)).toEqual(Array(2).fill("InvalidCiphertextException"));
+  expect(failed.map(({ recipientAccountId }) => recipientAccountId)).toEqual([OTHER, ACCOUNT]);
   const own = await newKey(other);
   await other.reEncrypt({ CiphertextBlob, DestinationKeyId: own.KeyId });
   expect(
@@ -130,6 +130,27 @@ test("an event is the caller's account's, and that of the key's account too", as
     ["ReEncrypt", OTHER],
     ["ReEncrypt", ACCOUNT],
   ]);
+});
+
+test("what is denied across accounts is an event of the caller's account alone", async () => {
+  const { Arn } = await sharedWith(rootOf(OTHER));
+  const { CiphertextBlob } = await other.encrypt({ KeyId: Arn, Plaintext: bytes("shared") });
+  const shown = async () =>
+    (await events(2)).map((event) => [event.errorCode, event.recipientAccountId, event.sharedEventID]);
+  const before = ["AccessDenied", THIRD, undefined];
+  await refusal(third.describeKey({ KeyId: Arn }));
+  for (const ask of [
+    () => third.decrypt({ CiphertextBlob }),
+    () => third.encrypt({ KeyId: Arn, Plaintext: bytes("x") }),
+    () => third.disableKey({ KeyId: Arn }),
+    async () => third.reEncrypt({ CiphertextBlob, DestinationKeyId: (await newKey(third)).KeyId }),
+  ]) {
+    await refusal(ask());
+    expect((await shown()).at(-1)).toEqual(before);
+  }
+  // What the account's own callers are denied stays its own.
+  await refusal(kms.as(`arn:aws:iam::${ACCOUNT}:role/nobody`).describeKey({ KeyId: Arn }));
+  expect(await shown()).toEqual([before, ["AccessDenied", ACCOUNT, undefined]]);
 });
 
 test("replicas and primaries are moved within their account only", async () => {
