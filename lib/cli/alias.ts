@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
-import { keyIdOf } from "./key.ts";
+import { aliasName, allAliases, keyIdOf } from "./key-name.ts";
 
 export function aliasCommands(program: Command, action: Action): void {
   const alias = program.command("alias").description("give keys names");
@@ -70,34 +70,3 @@ const list: Work = (invocation) =>
       );
     });
   });
-
-/** With its prefix. */
-export const aliasName = (name: string) => (name.startsWith("alias/") ? name : `alias/${name}`);
-
-type Alias = NonNullable<Awaited<ReturnType<Kms["listAliases"]>>["Aliases"]>[number];
-
-async function allAliases(kms: Kms, KeyId?: string): Promise<Alias[]> {
-  const aliases: Alias[] = [];
-  let Marker: string | undefined;
-  do {
-    const page = await kms.listAliases({
-      Limit: 100,
-      ...(KeyId !== undefined && { KeyId }),
-      ...(Marker !== undefined && { Marker }),
-    });
-    aliases.push(...(page.Aliases ?? []));
-    Marker = page.NextMarker;
-  } while (Marker !== undefined);
-  return aliases;
-}
-
-/** Alias names by key id, of one key or of all. */
-export async function aliasesByKey(kms: Kms, keyId?: string): Promise<Map<string, string[]>> {
-  const byKey = new Map<string, string[]>();
-  for (const { AliasName = "", TargetKeyId = "" } of await allAliases(kms, keyId)) {
-    const names = byKey.get(TargetKeyId);
-    if (names === undefined) byKey.set(TargetKeyId, [AliasName]);
-    else names.push(AliasName);
-  }
-  return byKey;
-}

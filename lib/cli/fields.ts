@@ -28,26 +28,36 @@ export interface Layout {
   take(text: string): Buffer;
 }
 
-/** Rows of a stream of bytes. */
+/** Rows of a stream of bytes. A byte order mark is a row of its own, without a text. */
 export async function* rowsOf(
   source: AsyncIterable<Uint8Array>,
   quoted: boolean,
 ): AsyncGenerator<Row, void, void> {
   let kept = "";
   let line = 1;
-  // Where the search for the end goes on, and whether that is within quotes.
+  let begun = false;
+  // Where the search for the end goes on, and where in a cell that is.
   let at = 0;
-  let inside = false;
+  let place: Place = "before";
   for await (const bytes of source) {
     kept += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    if (!begun) {
+      if (kept.length < MARK.length && MARK.startsWith(kept)) continue;
+      begun = true;
+      if (kept.startsWith(MARK)) {
+        yield { text: "", end: MARK, line };
+        kept = kept.slice(MARK.length);
+      }
+    }
     let from = 0;
     while (true) {
       const newline = kept.indexOf("\n", at);
       const until = newline < 0 ? kept.length : newline;
-      if (quoted) for (let i = at; i < until; i++) if (kept.charCodeAt(i) === QUOTE) inside = !inside;
+      if (quoted) for (let i = at; i < until; i++) place = follow(place, kept.charCodeAt(i));
       at = newline < 0 ? until : newline + 1;
       if (newline < 0) break;
-      if (inside) continue;
+      if (place === "quoted") continue;
+      place = "before";
       const row = rowOf(kept.slice(from, newline + 1), line);
       line += quoted ? row.text.split("\n").length : 1;
       yield row;
@@ -62,6 +72,21 @@ export async function* rowsOf(
 
 const LONGEST = 64 << 20;
 const QUOTE = 0x22;
+const COMMA = 0x2c;
+/** Of UTF-8. */
+const MARK = "\xef\xbb\xbf";
+
+/**
+ * Where in a cell of CSV one is: in front of it, among plain text, within quotes, or behind a quote that ends them unless
+ * another follows. A quote means that only where it begins the cell: elsewhere readers differ, and it stands for itself.
+ */
+type Place = "before" | "plain" | "quoted" | "behind";
+
+function follow(place: Place, char: number): Place {
+  if (place === "quoted") return char === QUOTE ? "behind" : "quoted";
+  if (char === COMMA) return "before";
+  return char === QUOTE && place !== "plain" ? "quoted" : "plain";
+}
 
 function rowOf(text: string, line: number): Row {
   const end = /\r?\n$/.exec(text)?.[0] ?? "";
@@ -74,7 +99,10 @@ function unBase64(text: string): Buffer {
   return bytes;
 }
 
-/** JSON objects, one a line; a value is any JSON, and its message a string of Base64. */
+/**
+ * JSON objects, one a line; a value is any JSON, and its message a string of Base64. A field in an object within is named by
+ * its path, with dots between.
+ */
 export function ndjson(fields: readonly string[]): Layout {
   const wanted = new Set(fields);
   return {
@@ -85,7 +113,7 @@ export function ndjson(fields: readonly string[]): Layout {
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         throw new SyntaxError("the line is JSON, but not an object");
       }
-      return members(text).filter(({ field }) => wanted.has(field));
+      return members(text, wanted);
     },
     put: (message) =>
       `"${Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("base64")}"`,
@@ -98,8 +126,8 @@ export function ndjson(fields: readonly string[]): Layout {
 
 const utf8 = (text: string) => Buffer.from(text, "latin1").toString();
 
-/** The members of the object that `text` is, which is known to be JSON. */
-function members(text: string): Span[] {
+/** The wanted members of the object that `text` is, which is known to be JSON. */
+function members(text: string, wanted: ReadonlySet<string>): Span[] {
   const spans: Span[] = [];
   const space = () => {
     while (/\s/.test(text.charAt(at))) at++;
@@ -110,15 +138,7 @@ function members(text: string): Span[] {
     at++;
     return text.slice(from, at);
   };
-  let at = text.indexOf("{") + 1;
-  for (space(); text[at] !== "}"; space()) {
-    if (text[at] === ",") at++;
-    space();
-    const field = JSON.parse(utf8(string())) as string;
-    space();
-    at++; // the colon
-    space();
-    const from = at;
+  const value = () => {
     for (let depth = 0; depth > 0 || !/[,}\s]/.test(text.charAt(at)); ) {
       const char = text[at];
       if (char === '"') {
@@ -129,25 +149,43 @@ function members(text: string): Span[] {
       if (char === "}" || char === "]") depth--;
       at++;
     }
-    spans.push({ field, from, to: at });
-  }
+  };
+  const object = (path: string) => {
+    at++;
+    for (space(); text[at] !== "}"; space()) {
+      if (text[at] === ",") at++;
+      space();
+      const field = path + (JSON.parse(utf8(string())) as string);
+      space();
+      at++; // the colon
+      space();
+      const from = at;
+      const inside = `${field}.`;
+      if (!wanted.has(field) && text[at] === "{" && [...wanted].some((one) => one.startsWith(inside))) {
+        object(inside);
+        continue;
+      }
+      value();
+      if (wanted.has(field)) spans.push({ field, from, to: at });
+    }
+    at++;
+  };
+  let at = text.indexOf("{");
+  object("");
   return spans;
 }
 
 /** RFC 4180, with a header; a value is a cell as it stands, its quotes included, and its message Base64. */
-export function csv(fields: readonly string[], missing: (field: string) => Error): Layout {
+export function csv(fields: readonly string[], unusable: (reason: string) => Error): Layout {
   let columns: (string | undefined)[] | undefined;
   return {
     quoted: true,
     spans({ text }) {
+      if (text === "") return undefined;
       if (columns === undefined) {
-        const names = cells(text).map(([from, to]) => nameOf(utf8(text.slice(from, to))));
-        const absent = fields.find((field) => !names.includes(field));
-        if (absent !== undefined) throw missing(absent);
-        columns = names.map((name) => (fields.includes(name) ? name : undefined));
+        columns = columnsOf(text, fields, unusable);
         return undefined;
       }
-      if (text === "") return undefined;
       const found = cells(text);
       if (found.length !== columns.length) {
         throw new SyntaxError(`the row has ${found.length} cells, the header ${columns.length}`);
@@ -162,18 +200,37 @@ export function csv(fields: readonly string[], missing: (field: string) => Error
   };
 }
 
+function columnsOf(text: string, fields: readonly string[], unusable: (reason: string) => Error) {
+  let names: string[];
+  try {
+    names = cells(text).map(([from, to]) => nameOf(utf8(text.slice(from, to))));
+  } catch (cause) {
+    throw unusable(`the header cannot be read: ${(cause as Error).message}`);
+  }
+  const absent = fields.find((field) => !names.includes(field));
+  if (absent !== undefined) throw unusable(`the header has no column ${JSON.stringify(absent)}`);
+  return names.map((name) => (fields.includes(name) ? name : undefined));
+}
+
+/** Refuses what readers of CSV take in different ways, lest a value that is to be encrypted counts as part of another. */
 function cells(text: string): [number, number][] {
   const found: [number, number][] = [];
   let from = 0;
-  let inside = false;
-  for (let at = 0; at <= text.length; at++) {
-    if (text.charCodeAt(at) === QUOTE) inside = !inside;
-    if (at < text.length && (inside || text[at] !== ",")) continue;
-    found.push([from, at]);
-    from = at + 1;
+  let place: Place = "before";
+  for (let at = 0; at < text.length; at++) {
+    const next = follow(place, text.charCodeAt(at));
+    if (next === "before") {
+      found.push([from, at]);
+      from = at + 1;
+    }
+    if (next === "plain" && (place === "behind" || text.charCodeAt(at) === QUOTE)) {
+      throw new SyntaxError("a cell has a quote in its middle: quote it as a whole, and double its quotes");
+    }
+    place = next;
   }
+  if (place === "quoted") throw new SyntaxError("a quote is not closed");
+  found.push([from, text.length]);
   return found;
 }
 
-const nameOf = (cell: string) =>
-  (/^"(.*)"$/s.exec(cell)?.[1]?.replaceAll('""', '"') ?? cell).replace(/^\ufeff/, "");
+const nameOf = (cell: string) => /^"(.*)"$/s.exec(cell)?.[1]?.replaceAll('""', '"') ?? cell;

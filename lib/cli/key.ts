@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
-import { aliasesByKey, aliasName } from "./alias.ts";
+import { aliasesByKey, aliasName, keyIdOf } from "./key-name.ts";
 import { storeIdOf } from "./key-store.ts";
 import { multiRegionCommands, regionsOf } from "./multi-region.ts";
 import { collectPair, wholeNumber } from "./pairs.ts";
@@ -66,12 +66,6 @@ export function keyCommands(program: Command, action: Action): void {
     .action(action(cancelDelete));
   rotationCommands(key, action);
   multiRegionCommands(key, action);
-}
-
-/** The id of the key that an id, ARN or alias names: most operations take no alias. */
-export async function keyIdOf(kms: Kms, reference: string): Promise<string> {
-  if (!/(^|:)alias\//.test(reference)) return reference;
-  return metadataOf(await kms.describeKey({ KeyId: reference })).KeyId as string;
 }
 
 const metadataOf = ({ KeyMetadata }: { KeyMetadata?: KeyMetadata | undefined }) => KeyMetadata as KeyMetadata;

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
-import { keyIdOf } from "./key.ts";
+import { keyIdOf } from "./key-name.ts";
 
 type Configuration = NonNullable<
   NonNullable<Awaited<ReturnType<Kms["describeKey"]>>["KeyMetadata"]>["MultiRegionConfiguration"]

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
+import { addAbortSignal, type Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import { type Records, replaceFile } from "../envelope.ts";
 import type { Kms } from "../kms.ts";
@@ -73,8 +73,9 @@ const pass =
     if (output === undefined && invocation.json)
       throw usage("--json and the data would both go to standard output", "give -o FILE");
     const chosen = format ?? (file?.toLowerCase().endsWith(".csv") ? "csv" : "ndjson");
-    const layout = chosen === "csv" ? csv(fields, absent) : ndjson(fields);
+    const layout = chosen === "csv" ? csv(fields, usage) : ndjson(fields);
     const source = file === undefined || file === "-" ? process.stdin : createReadStream(file);
+    addAbortSignal(invocation.signal, source);
     const progress = new Progress(invocation.err, sealing ? "encrypting" : "decrypting", (n) =>
       many(n, "record"),
     );
@@ -95,6 +96,13 @@ const pass =
         source.destroy();
       }
       const { records, failures } = passing;
+      const absent = fields.filter((field) => !passing.found.has(field));
+      if (records > 0 && absent.length === fields.length)
+        throw new CliError(`no record has a field ${absent.join(" or ")}: all is as it was`, {
+          exit: EXIT.usage,
+          hint: "--fields takes their names, with commas between; name one in an object within by its path, as in a.b",
+        });
+      if (records > 0 && absent.length > 0) invocation.note(`no record has a field ${absent.join(" or ")}`);
       if (output !== undefined)
         invocation.answer({ To: output, Records: records, Failed: failures }, (out) =>
           out.line(`${sealing ? "encrypted" : "decrypted"} ${many(records, "record")}`),
@@ -106,12 +114,12 @@ const pass =
     });
   };
 
-const absent = (field: string) => usage(`the header has no column ${JSON.stringify(field)}`);
-
 /** One text on its way: rows in, pieces of text out, in the same order. */
 class Passing {
   records = 0;
   readonly failures: Failure[] = [];
+  /** The fields that records have. */
+  readonly found = new Set<string>();
   readonly #layout: Layout;
   readonly #sealing: boolean;
   readonly #ofField: Map<string, Records>;
@@ -184,6 +192,7 @@ class Passing {
     };
     await Promise.all(
       [...values].map(async ([field, list]) => {
+        this.found.add(field);
         const records = this.#ofField.get(field) as Records;
         const inputs = list.map(({ bytes }) => bytes);
         if (this.#sealing) {

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { usage } from "./exit.ts";
-import { keyIdOf } from "./key.ts";
+import { keyIdOf } from "./key-name.ts";
 import { wholeNumber } from "./pairs.ts";
 
 /** What `keystead key` has of rotation. */

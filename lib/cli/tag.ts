@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
-import { keyIdOf } from "./key.ts";
+import { keyIdOf } from "./key-name.ts";
 import { collectPair } from "./pairs.ts";
 import { harmless } from "./terminal.ts";
 
