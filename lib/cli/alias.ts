@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { aliasName, allAliases, keyIdOf } from "./key-name.ts";
 

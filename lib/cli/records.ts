@@ -75,7 +75,6 @@ const pass =
     const chosen = format ?? (file?.toLowerCase().endsWith(".csv") ? "csv" : "ndjson");
     const layout = chosen === "csv" ? csv(fields, usage) : ndjson(fields);
     const source = file === undefined || file === "-" ? process.stdin : createReadStream(file);
-    addAbortSignal(invocation.signal, source);
     const progress = new Progress(invocation.err, sealing ? "encrypting" : "decrypting", (n) =>
       many(n, "record"),
     );
@@ -86,7 +85,7 @@ const pass =
         if (passing.failures.length <= TOLD)
           invocation.note(`line ${failure.Line}: ${harmless(failure.Error)}`);
       };
-      const pieces = passing.run(source, (done) => progress.update(done), tell);
+      const pieces = passing.run(source, (done) => progress.update(done), tell, invocation.signal);
       try {
         if (output === undefined) await toStandardOutput(pieces, invocation);
         else await replaceFile(output, pieces, invocation.signal);
@@ -97,11 +96,6 @@ const pass =
       }
       const { records, failures } = passing;
       const absent = fields.filter((field) => !passing.found.has(field));
-      if (records > 0 && absent.length === fields.length)
-        throw new CliError(`no record has a field ${absent.join(" or ")}: all is as it was`, {
-          exit: EXIT.usage,
-          hint: "--fields takes their names, with commas between; name one in an object within by its path, as in a.b",
-        });
       if (records > 0 && absent.length > 0) invocation.note(`no record has a field ${absent.join(" or ")}`);
       if (output !== undefined)
         invocation.answer({ To: output, Records: records, Failed: failures }, (out) =>
@@ -144,7 +138,9 @@ class Passing {
     source: Readable,
     progress: (done: number) => void,
     tell: (failure: Failure) => void,
+    signal: AbortSignal,
   ): AsyncGenerator<Buffer, void, void> {
+    addAbortSignal(signal, source);
     let rows: Row[] = [];
     const flush = async () => {
       const before = this.failures.length;
@@ -159,6 +155,12 @@ class Passing {
       if (rows.length === ROWS) yield await flush();
     }
     if (rows.length > 0) yield await flush();
+    if (this.records === 0 || this.found.size > 0) return;
+    const names = [...this.#ofField.keys()].join(" or ");
+    throw usage(
+      `no record has a field ${names}: nothing was ${this.#sealing ? "encrypted" : "decrypted"}`,
+      "give names with commas between; a field of an object within by its path, as in a.b",
+    );
   }
 
   close(): void {
