@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
@@ -90,7 +90,7 @@ describe("encrypt-records and decrypt-records", () => {
     expect(bad.status).toBe(1);
     expect(bad.out.toString().trim().split("\n").length).toBe(2);
     expect(bad.err).toMatch(
-      /^keystead: line 2: .+\nkeystead: line 3: .*not an object\nkeystead: 2 records left out, of 4\n$/,
+      /^keystead: line 2: the line is not JSON\nkeystead: line 3: .*not an object\nkeystead: no record has a field ssn\nkeystead: 2 records left out, of 4\n$/,
     );
     const [one, two] = bad.out.toString().trim().split("\n") as [string, string];
     const message = Buffer.from(JSON.parse(two).email, "base64");
@@ -117,6 +117,64 @@ describe("encrypt-records and decrypt-records", () => {
     );
     expect(elsewhere.status).toBe(5);
     expect(elsewhere.err).toContain('"table"');
+  });
+
+  test("leave out rows that readers of CSV take in different ways, and no value beside them in the clear", async () => {
+    const rows = ['1,5" pipe,a@x', '2,6" pipe,b@x', "3,plain,c@x", '4,"six" inches,d@x', '5,"7"" pipe",e@x'];
+    const text = `\ufeff"id","note",email\r\n${rows.join("\r\n")}\r\n`;
+    const args = ["--format", "csv", "--fields", "email"];
+    const sealed = await keystead(["encrypt-records", "-k", "alias/people", ...args], text);
+    expect(sealed.status).toBe(1);
+    expect(sealed.err).toMatch(
+      /line 2: a cell has a quote.+\n.+line 3: .+\n.+line 5: .+\n.+3 records left out, of 5/,
+    );
+    expect(sealed.out.toString()).not.toContain("@x");
+    const opened = await keystead(["decrypt-records", ...args], sealed.out);
+    const kept = `\ufeff"id","note",email\r\n${[rows[2], rows[4]].join("\r\n")}\r\n`;
+    expect(opened).toMatchObject({ status: 0, err: "" });
+    expect(opened.out.toString()).toBe(kept);
+    const open = await keystead(
+      ["encrypt-records", "-k", "alias/people", ...args],
+      'id,email\n1,"a@x\n2,b@x\n',
+    );
+    expect(open.err).toContain("line 2: a quote is not closed");
+    expect(open.out.toString()).toBe("id,email\n");
+  });
+
+  test("take a byte order mark, and fields within objects by their paths", async () => {
+    const text =
+      '\ufeff{"user":{"email":"a","name":"b"},"user.email":[1]}\n{"user":{"email":{"x":1}}}\n{"user":7}\n';
+    const args = ["--fields", "user.email"];
+    const sealed = await keystead(["encrypt-records", "-k", "alias/people", ...args], text);
+    expect(sealed).toMatchObject({ status: 0, err: "" });
+    expect(sealed.out.toString()).toMatch(
+      /^\ufeff\{"user":\{"email":"Ag[^"]+","name":"b"\},"user.email":"Ag[^"]+"\}\n\{"user":\{"email":"Ag[^"]+"\}\}\n\{"user":7\}\n$/,
+    );
+    const opened = await keystead(["decrypt-records", ...args], sealed.out);
+    expect(opened).toMatchObject({ status: 0, err: "" });
+    expect(opened.out.toString()).toBe(text);
+  });
+
+  test("say when no record has a field that is to be encrypted", async () => {
+    const sealing = ["encrypt-records", "-k", "alias/people", "--fields"];
+    const none = await keystead([...sealing, "emial", "-o", "nothing"], '{"email":1}\n');
+    expect(none).toMatchObject({ status: 2, err: expect.stringContaining("no record has a field emial") });
+    expect(existsSync(join(home, "nothing"))).toBe(false);
+    const one = await keystead([...sealing, "email,emial"], '{"email":1}\n');
+    expect(one).toMatchObject({ status: 0, err: "keystead: no record has a field emial\n" });
+  });
+
+  test("stop at Ctrl-C, though the input has no end", async () => {
+    const args = ["encrypt-records", "-k", "alias/people", "--fields", "email", "-o", "half"];
+    const child = spawn(process.execPath, [cli, ...args], { cwd: home });
+    child.stdin.write('{"email":1}\n'.repeat(10_000));
+    await expect
+      .poll(() => readdirSync(home).some((name) => name.endsWith(".tmp")), { timeout: 20_000 })
+      .toBe(true);
+    const ended = new Promise((done) => child.on("close", done));
+    child.kill("SIGINT");
+    expect(await ended).toBe(130);
+    expect(readdirSync(home).filter((name) => /\.tmp$|^half/.test(name))).toEqual([]);
   });
 
   test("refuse what cannot be meant", async () => {

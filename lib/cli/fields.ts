@@ -109,7 +109,7 @@ export function ndjson(fields: readonly string[]): Layout {
     quoted: false,
     spans({ text }) {
       if (text.trim() === "") return undefined;
-      const value: unknown = JSON.parse(utf8(text));
+      const value = parsed(text);
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         throw new SyntaxError("the line is JSON, but not an object");
       }
@@ -122,6 +122,15 @@ export function ndjson(fields: readonly string[]): Layout {
       return unBase64(text.slice(1, -1));
     },
   };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(utf8(text));
+  } catch {
+    // JSON.parse would quote the line, and with it what is to be kept secret.
+    throw new SyntaxError("the line is not JSON");
+  }
 }
 
 const utf8 = (text: string) => Buffer.from(text, "latin1").toString();
