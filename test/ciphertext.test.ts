@@ -10,7 +10,9 @@ import {
   encodeContext,
   HEAD_BYTES,
   OVERHEAD_BYTES,
+  readExternal,
   readHead,
+  writeExternal,
   writeHead,
 } from "../lib/ciphertext.ts";
 import { CIPHERTEXT_OVERHEAD, Hsm, provisionSoftHsm } from "../lib/hsm.ts";
@@ -26,6 +28,10 @@ interface Vector {
   keyId: string;
   materialId: string;
   backingKey: string;
+  /** Of version 2. */
+  externalKey?: string;
+  metadata?: string;
+  iv?: string;
   context: Record<string, string>;
   ciphertext: string;
 }
@@ -52,14 +58,30 @@ describe("the vectors", () => {
   });
 
   it.each(good)("$name: head and context are those that lib writes", ({ context, ciphertext, ...vector }) => {
-    expect(ciphertext.slice(0, 2 * HEAD_BYTES)).toBe(shown(writeHead(vector)));
+    const version = vector.externalKey === undefined ? 1 : 2;
+    expect(ciphertext.slice(0, 2 * HEAD_BYTES)).toBe(shown(writeHead(vector, version)));
     expect(readHead(hex(ciphertext))).toEqual({ keyId: vector.keyId, materialId: vector.materialId });
     expect(encoded(context)).toBe(shown(canonicalContext(context)));
   });
 
+  it.each(good.filter(({ externalKey }) => externalKey))(
+    "$name: lib takes it apart and puts it together",
+    ({ ciphertext, metadata, iv }) => {
+      const bytes = hex(ciphertext);
+      const parts = readExternal(bytes, HEAD_BYTES);
+      if (parts === undefined) throw new Error("lib does not read it");
+      expect([parts.metadata, parts.iv].map(shown)).toEqual([metadata, iv]);
+      expect(shown(writeExternal(bytes.subarray(0, HEAD_BYTES), parts))).toBe(ciphertext);
+    },
+  );
+
   it("hold ways to fail as well, each checked to be one", () => {
     const [first] = vectors;
-    expect(vectors.length - good.length).toBeGreaterThan(15);
+    const failing = vectors.filter(({ fails }) => fails !== undefined);
+    for (const external of [false, true])
+      expect(
+        failing.filter(({ externalKey }) => (externalKey !== undefined) === external).length,
+      ).toBeGreaterThan(15);
     expect(check({ ...first, fails: "it does not" })).toContain("must not");
     expect(check({ ...first, plaintext: "01" })).toContain("something else");
   });
