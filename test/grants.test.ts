@@ -488,6 +488,16 @@ describe("ListRetirableGrants", () => {
       /^InvalidArnException/,
     );
   });
+
+  test("tells nobody of the grants of all accounts that a service may retire", async () => {
+    const RetiringPrincipal = "vault.amazonaws.com";
+    const { KeyId } = await newKey(kms);
+    await grant(KeyId, { RetiringPrincipal });
+    for (const caller of [kms, kms.as(PARTNER), kms.as(PARTNER.replace("root", "user/ann"))])
+      expect(await refusal(caller.listRetirableGrants({ RetiringPrincipal }))).toMatch(
+        /^InvalidArnException: vault.amazonaws.com is not a principal of account/,
+      );
+  });
 });
 
 test("grants are in the trail, their tokens are not", async () => {

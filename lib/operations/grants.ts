@@ -186,7 +186,8 @@ export const listRetirableGrants = operation({
   async run({ store, markers, region, account }, input) {
     const { RetiringPrincipal: principal } = input;
     const limit = within("limit", input.Limit ?? 50, 1, 100);
-    if (![account, ""].includes(checkPrincipal(principal).account))
+    // Nor is a service: the grants that it may retire are of many accounts.
+    if (checkPrincipal(principal).account !== account)
       throw new InvalidArnException(`${principal} is not a principal of account ${account}`);
     const list = `ListRetirableGrants ${region} ${principal}`;
     const [keyId = "", grantId = ""] = markers.read(list, input.Marker)?.split(" ") ?? [];
