@@ -8,7 +8,7 @@ export type { Condition } from "./access/condition.ts";
 export { byLowerCase, conditionKeys, type KeyType } from "./access/condition-keys.ts";
 export { type Decision, decide, type Reason } from "./access/decision.ts";
 export { type Explanation, explain } from "./access/explain.ts";
-export { type Grant, GrantIndex, granteesOf, grantOperations, narrows } from "./access/grants.ts";
+export { contextAskedBy, type Grant, GrantIndex, granteesOf } from "./access/grants.ts";
 export { compilePolicy, LONGEST_POLICY, type Policy, type PolicyKind } from "./access/policy.ts";
 export { type Principal, parsePrincipal } from "./access/principal.ts";
 export type { AccessRequest, Context, Layer } from "./access/question.ts";

@@ -216,11 +216,7 @@ export interface Request {
    * Rejects when the policy is malformed or too long, names users or roles that do not exist, or would lock the caller
    * out of PutKeyPolicy, unless the check of that is bypassed.
    */
-  checkPolicy(
-    key: Pick<KeyRow, "region" | "account" | "keyId">,
-    policy: string,
-    bypassLockout: boolean,
-  ): Promise<void>;
+  checkPolicy(key: KeyRow, policy: string, bypassLockout: boolean): Promise<void>;
   /** Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. */
   authorise(action: string, resource: string, about?: About): void;
   /** What would be decided of another request, and why. */

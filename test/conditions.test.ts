@@ -124,9 +124,101 @@ describe("a condition sees", () => {
     expect(await outcome(macs.createKey({ KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC" }))).toBe(
       "allowed",
     );
+    const primaries = only({ StringEquals: { "kms:MultiRegionKeyType": "PRIMARY" } });
+    expect(await outcome(primaries.createKey())).toBe(denied);
+    expect(await outcome(primaries.createKey({ MultiRegion: true }))).toBe("allowed");
     const elsewhere = only({ StringNotEquals: { "aws:RequestedRegion": REGION } });
     expect(await outcome(elsewhere.createKey())).toBe(denied);
   });
+});
+
+describe("a condition on a grant sees", () => {
+  const GranteePrincipal = `${APP}2`;
+  const Operations = ["Decrypt" as const];
+  const granted = (KeyId: string, more: object = {}) =>
+    app.createGrant({ KeyId, GranteePrincipal, Operations, ...more });
+
+  test("what the grant asks for as its encryption context", async () => {
+    const { KeyId } = await keyFor({
+      StringEquals: { "kms:EncryptionContext:tenant": "7" },
+      "ForAllValues:StringEquals": { "kms:EncryptionContextKeys": ["tenant", "more"] },
+    });
+    const asking = (pairs: Record<string, string>) =>
+      outcome(granted(KeyId, { Constraints: { EncryptionContextSubset: pairs } }));
+    expect(await asking({ tenant: "7", more: "x" })).toBe("allowed");
+    expect(await asking({ tenant: "8" })).toBe(denied);
+    expect(await asking({ tenant: "7", other: "x" })).toBe(denied);
+    expect(await outcome(granted(KeyId))).toBe(denied);
+    const equal = { Constraints: { EncryptionContextEquals: { tenant: "7" } } };
+    expect(await outcome(granted(KeyId, equal))).toBe("allowed");
+  });
+
+  test("of what kind the constraints are, and the aliases of the key, when it is retired", async () => {
+    const { KeyId } = await newKey(kms);
+    await kms.createAlias({ AliasName: "alias/retired", TargetKeyId: KeyId });
+    const Constraints = { EncryptionContextSubset: { tenant: "7" } };
+    const retire = async (Condition: object, more: object) => {
+      const { GrantId } = await kms.createGrant({ KeyId, GranteePrincipal, Operations, ...more });
+      const statement = { Effect: "Allow", Action: "kms:RetireGrant", Resource: "*", Condition };
+      const policies = [JSON.stringify({ Version: "2012-10-17", Statement: statement })];
+      return outcome(kms.as(APP, { policies }).retireGrant({ KeyId, GrantId }));
+    };
+    for (const condition of [
+      { StringEquals: { "kms:GrantConstraintType": "EncryptionContextSubset" } },
+      { StringEquals: { "kms:EncryptionContext:Tenant": "7" } },
+      { "ForAnyValue:StringEquals": { "kms:EncryptionContextKeys": "tenant" } },
+    ])
+      expect([await retire(condition, { Constraints }), await retire(condition, {})]).toEqual([
+        "allowed",
+        denied,
+      ]);
+    const named = { "ForAnyValue:StringEquals": { "kms:ResourceAliases": "alias/retired" } };
+    expect(await retire(named, {})).toBe("allowed");
+  });
+
+  test("whether it is for a service", async () => {
+    const { KeyId } = await keyFor({
+      StringEquals: { "kms:GranteeServicePrincipal": "backup.amazonaws.com" },
+    });
+    expect(await outcome(granted(KeyId))).toBe(denied);
+    expect(await outcome(granted(KeyId, { GranteePrincipal: "backup.amazonaws.com" }))).toBe("allowed");
+  });
+});
+
+test("a key that was used of late can be kept from being disabled and deleted", async () => {
+  const Condition = { NumericLessThanEquals: { "kms:TrailingDaysWithoutKeyUsage": "30" } };
+  const statement = { Effect: "Allow", Principal: { AWS: ACCOUNT }, Action: "kms:*", Resource: "*" };
+  const deny = { ...statement, Effect: "Deny", Principal: "*", Condition };
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [statement, deny] });
+  const { KeyId } = await newKey(kms, { Policy });
+  const disable = () => outcome(kms.disableKey({ KeyId }));
+  const remove = () => outcome(kms.scheduleKeyDeletion({ KeyId }));
+  const told = () => kms.explain({ Principal: kms.principal, Operation: "DisableKey", Input: { KeyId } });
+  // Never used: from the day that it was made.
+  clock.advance(30.9);
+  expect([await disable(), await remove(), (await told()).Allowed]).toEqual([denied, denied, false]);
+  clock.advance(0.1);
+  expect(await told()).toMatchObject({
+    Allowed: true,
+    Decisions: [{ statements: [{}, { conditions: [{ seen: ["31"], holds: false }] }] }],
+  });
+  await kms.encrypt({ KeyId, Plaintext });
+  expect([await disable(), await remove()]).toEqual([denied, denied]);
+  expect(await outcome(kms.enableKey({ KeyId }))).toBe("allowed");
+  clock.advance(31);
+  expect(await disable()).toBe("allowed");
+  await kms.enableKey({ KeyId });
+  expect(await remove()).toBe("allowed");
+});
+
+test("the check of lockout can be asked for by whether it is bypassed", async () => {
+  const root = { Effect: "Allow", Principal: { AWS: ACCOUNT }, Action: "kms:*", Resource: "*" };
+  const own = { ...root, Principal: { AWS: APP }, Action: ["kms:PutKeyPolicy", "kms:GetKeyPolicy"] };
+  const Condition = { Null: { "kms:BypassPolicyLockoutSafetyCheck": true } };
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [root, { ...own, Condition }] });
+  const { KeyId } = await newKey(kms, { Policy });
+  const put = (more: object) => outcome(app.putKeyPolicy({ KeyId, Policy, ...more }));
+  expect([await put({}), await put({ BypassPolicyLockoutSafetyCheck: true })]).toEqual(["allowed", denied]);
 });
 
 describe("a grant", () => {

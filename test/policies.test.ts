@@ -139,6 +139,27 @@ describe("a key policy", () => {
     expect(await refusal(kms.createKey({ Policy: elsewhere("us-west-2") }))).toMatch(/will not allow you/);
   });
 
+  test("is checked for lockout with what the key is", async () => {
+    const Tags = [{ TagKey: "stage", TagValue: "test" }];
+    const when = (Effect: string, Condition: object) =>
+      policy({ Effect, Principal: "*", Action: "kms:PutKeyPolicy", Condition });
+    const tagged = (stage: string) => ({ StringEquals: { "aws:ResourceTag/stage": stage } });
+    const aliased = { "ForAnyValue:StringEquals": { "kms:ResourceAliases": "alias/locked" } };
+    const symmetric = { StringEquals: { "kms:KeySpec": "SYMMETRIC_DEFAULT" } };
+    const lockedOut = /will not allow you to update/;
+    for (const Condition of [tagged("test"), symmetric])
+      expect(await refusal(kms.createKey({ Tags, Policy: when("Deny", Condition) }))).toMatch(lockedOut);
+    const { KeyId } = await newKey(kms, { Tags, Policy: when("Deny", tagged("production")) });
+    for (const Condition of [tagged("test"), symmetric])
+      expect(await refusal(kms.putKeyPolicy({ KeyId, Policy: when("Deny", Condition) }))).toMatch(lockedOut);
+    await kms.putKeyPolicy({ KeyId, Policy: when("Deny", aliased) });
+    const { KeyId: named } = await newKey(kms);
+    await kms.createAlias({ AliasName: "alias/locked", TargetKeyId: named });
+    expect(await refusal(kms.putKeyPolicy({ KeyId: named, Policy: when("Deny", aliased) }))).toMatch(
+      lockedOut,
+    );
+  });
+
   test("of its own does not lock out who makes a key without one", async () => {
     const { KeyMetadata } = await app.createKey({ Description: "made by the app" });
     expect((await kms.describeKey({ KeyId: KeyMetadata?.KeyId })).KeyMetadata?.Description).toBe(

@@ -63,10 +63,12 @@ export const conditionKeys: Readonly<Record<string, Row>> = {
   "kms:EncryptionContext:": { type: "String" },
   "kms:EncryptionContextKeys": { type: "String", many: true },
   "kms:ExpirationModel": { type: "String" },
+  "kms:GrantConstraintSourceArn": { type: "ARN" },
   "kms:GrantConstraintType": { type: "String" },
   "kms:GrantIsForAWSResource": { type: "Bool" },
   "kms:GrantOperations": { type: "String", many: true },
   "kms:GranteePrincipal": { type: "String" },
+  "kms:GranteeServicePrincipal": { type: "String" },
   "kms:KeyAgreementAlgorithm": { type: "String" },
   "kms:KeyOrigin": { type: "String" },
   "kms:KeySpec": { type: "String" },
@@ -82,9 +84,11 @@ export const conditionKeys: Readonly<Record<string, Row>> = {
   "kms:RequestAlias": { type: "String" },
   "kms:ResourceAliases": { type: "String", many: true },
   "kms:RetiringPrincipal": { type: "String" },
+  "kms:RetiringServicePrincipal": { type: "String" },
   "kms:RotationPeriodInDays": { type: "Numeric" },
   "kms:ScheduleKeyDeletionPendingWindowInDays": { type: "Numeric" },
   "kms:SigningAlgorithm": { type: "String" },
+  "kms:TrailingDaysWithoutKeyUsage": { type: "Numeric" },
   "kms:ValidTo": { type: "Date" },
   "kms:ViaService": { type: "String" },
   "kms:WrappingAlgorithm": { type: "String" },
@@ -108,12 +112,14 @@ const byName = new Map(Object.entries(conditionKeys).map(([name, row]) => [name.
  */
 export function conditionKey(text: string): ConditionKey | undefined {
   const name = text.toLowerCase();
-  if (name.indexOf(":") < 1 || /[:/]$/.test(name)) return undefined;
   const [family = ""] = /^[^:/]+:[^:/]+[:/]/.exec(name) ?? [];
+  const rest = name.slice(family.length);
+  if (name.indexOf(":") < 1 || rest === "") return undefined;
+  // The name of a tag or pair may end in whatever it likes.
+  if (!byName.has(family) && /[:/]$/.test(name)) return undefined;
   const row = byName.get(family) ?? byName.get(name);
   if (row === undefined && name.startsWith("kms:")) return undefined;
   const own = row?.values;
-  const rest = name.slice(family.length);
   return {
     name,
     many: row?.many === true,

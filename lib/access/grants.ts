@@ -143,6 +143,12 @@ export function narrows(
   return !equal || (own.EncryptionContextEquals !== undefined && same(own.EncryptionContextEquals, equal));
 }
 
+/** What a grant asks for is to condition keys the encryption context of making and retiring it: so AWS. */
+export function contextAskedBy(constraints: Grant["constraints"] | undefined): Pairs | undefined {
+  if (constraints === null || constraints === undefined) return undefined;
+  return { ...constraints.EncryptionContextSubset, ...constraints.EncryptionContextEquals };
+}
+
 const reaches = ["precisely", "among others", "through its account"] as const;
 
 /** How a grantee or retiring principal takes in a caller. */

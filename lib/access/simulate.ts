@@ -2,7 +2,7 @@ import { isAccount } from "../arn.ts";
 import { MalformedPolicyDocumentException, ValidationException } from "../errors.ts";
 import { byLowerCase } from "./condition-keys.ts";
 import { type Explanation, explain } from "./explain.ts";
-import { type Grant, GrantIndex } from "./grants.ts";
+import { contextAskedBy, type Grant, GrantIndex } from "./grants.ts";
 import { arnParts } from "./pattern.ts";
 import { compilePolicy, type Policy, type PolicyKind } from "./policy.ts";
 import { type Principal, parsePrincipal } from "./principal.ts";
@@ -93,7 +93,10 @@ export function simulate(scenario: Scenario): Explanation {
     grants: new GrantIndex(list(grants, "grants").map((grant, i) => completed(grant, `grants[${i}]`))),
     granting: granting === undefined ? undefined : { constraints: null, ...granting },
     retiring: retiring === undefined ? undefined : completed(retiring, "retiring"),
-    context: contextOf(scenario),
+    context: contextOf(
+      encryptionContext ?? contextAskedBy((retiring ?? granting)?.constraints),
+      scenario.context,
+    ),
   });
 }
 
@@ -161,7 +164,10 @@ function read(policy: PolicyDocument, kind: PolicyKind, name: string): Policy {
   }
 }
 
-function contextOf({ context = {}, encryptionContext }: Scenario): (key: string) => string[] | undefined {
+function contextOf(
+  encryptionContext: Scenario["encryptionContext"],
+  context: Scenario["context"] = {},
+): (key: string) => string[] | undefined {
   check(isRecord(context), "context", "must map condition keys to values");
   const pairs = Object.entries(encryptionContext ?? {});
   const values = byLowerCase(pairs.map(([name, value]) => [`kms:encryptioncontext:${name}`, value]));

@@ -62,18 +62,7 @@ export const createKey = operation({
     const keyUsage = usageOf(algorithm, input.KeyUsage);
     checkTags(input.Tags ?? []);
     const key = { region, account, keyId: newKeyId(multiRegion), keySpec: algorithm.keySpec };
-    if (input.Policy !== undefined)
-      await request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
-    if (input.Tags?.length) request.authorise("kms:TagResource", "*");
-    await request.quota.take(region, account);
-
-    const belonging = { ...key, version: 1 };
-    const made =
-      store !== undefined
-        ? await request.keys.createIn(store, belonging, now)
-        : { material: external ? undefined : await request.keys.create(belonging, now), changes: [] };
-    const { material } = made;
-    const row = newKey({
+    const bare = newKey({
       ...key,
       keyUsage,
       origin: input.Origin ?? "AWS_KMS",
@@ -87,8 +76,19 @@ export const createKey = operation({
       multiRegion,
       primaryRegion: multiRegion ? region : null,
       tags: (input.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
-      materialId: material?.materialId ?? null,
     });
+    if (input.Policy !== undefined)
+      await request.checkPolicy(bare, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    if (input.Tags?.length) request.authorise("kms:TagResource", "*");
+    await request.quota.take(region, account);
+
+    const belonging = { ...key, version: 1 };
+    const made =
+      store !== undefined
+        ? await request.keys.createIn(store, belonging, now)
+        : { material: external ? undefined : await request.keys.create(belonging, now), changes: [] };
+    const { material } = made;
+    const row = { ...bare, materialId: material?.materialId ?? null };
     return {
       output: { KeyMetadata: describe(store === undefined ? row : held(row, store)) },
       changes: [

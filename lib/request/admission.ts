@@ -1,6 +1,7 @@
 import {
   accessDenied,
   compilePolicy,
+  contextAskedBy,
   decide,
   granteesOf,
   lockoutCheck,
@@ -30,7 +31,7 @@ import {
 import type { Hsm } from "../hsm.ts";
 import { missingPrincipal, type Standing } from "../identities.ts";
 import { held, type KeyStores } from "../key-stores.ts";
-import type { KeyQuota, KeyRing, KeyUses } from "../keys.ts";
+import { arnOf, type KeyQuota, type KeyRing, type KeyUses } from "../keys.ts";
 import type { Markers } from "../marker.ts";
 import {
   type About,
@@ -47,6 +48,9 @@ import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
 import { Question } from "./question.ts";
 import { indexOf, readyFor } from "./ready.ts";
 import { explained } from "./reason.ts";
+
+/** The actions that `kms:TrailingDaysWithoutKeyUsage` is for. */
+const askedForUse: ReadonlySet<string> = new Set(["kms:DisableKey", "kms:ScheduleKeyDeletion"]);
 
 /** How many keys and aliases an event names; a batch may be about more, and then says how many. */
 const RESOURCES = 100;
@@ -185,16 +189,14 @@ export class Admission implements Request {
     const question = this.#question(action, arn, key.account);
     question.keyPolicy = keyPolicy;
     question.retiring = grant;
+    question.encryptionContext = contextAskedBy(grant.constraints);
     question.key = key;
+    question.aliases = () => this.#aliasesOf(key);
     this.#decide(question, arn);
     return grant;
   }
 
-  async checkPolicy(
-    key: Pick<KeyRow, "region" | "account" | "keyId">,
-    policy: string,
-    bypassLockout: boolean,
-  ): Promise<void> {
+  async checkPolicy(key: KeyRow, policy: string, bypassLockout: boolean): Promise<void> {
     const keyPolicy = compilePolicy(policy);
     if (await missingPrincipal(this.store, keyPolicy.principals))
       throw new MalformedPolicyDocumentException(
@@ -203,9 +205,11 @@ export class Admission implements Request {
     if (bypassLockout) return;
     const { principal, policies: identityPolicies, layers } = this.#known;
     const { account } = key;
-    const resource = keyArn(key.region, account, key.keyId);
+    const resource = arnOf(key);
     // As things are now: from the same address, for instance.
     const question = this.#question("kms:PutKeyPolicy", resource, account);
+    question.key = key;
+    question.aliases = () => this.#aliasesOf(key);
     const context = (name: string) => question.context(name);
     lockoutCheck({ principal, resource, account, keyPolicy, identityPolicies, layers, context });
   }
@@ -271,16 +275,25 @@ export class Admission implements Request {
       question.key = key;
       question.alias = reference?.type === "alias" ? reference.name : undefined;
       question.aliases = () => this.#aliasesOf(key);
-      this.#decideEach(question, terms.contexts?.(), shown);
-      this.#firstKeyId ??= key.keyId;
-      return then(this.#asHeld(key, terms.action), (key) => {
-        checkState(terms.states, key.keyState, arn);
-        if (terms.usage !== undefined && terms.usage !== key.keyUsage)
-          throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
-        this.admitted.push(key);
-        return key;
+      return then(this.#lastUse(key, terms.action), (lastUse) => {
+        question.lastUse = lastUse;
+        this.#decideEach(question, terms.contexts?.(), shown);
+        this.#firstKeyId ??= key.keyId;
+        return then(this.#asHeld(key, terms.action), (key) => {
+          checkState(terms.states, key.keyState, arn);
+          if (terms.usage !== undefined && terms.usage !== key.keyUsage)
+            throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
+          this.admitted.push(key);
+          return key;
+        });
       });
     });
+  }
+
+  /** When a key was used last, or else made, for the actions that policies can refuse for it. */
+  #lastUse(key: KeyRow, action: string): Soon<number | undefined> {
+    if (!askedForUse.has(action)) return undefined;
+    return this.uses.last(key.region, key.keyId).then((use) => use?.usedAt ?? key.createdAt);
   }
 
   /** A key as this request meets it: that of a custom key store with its store. */

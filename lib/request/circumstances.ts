@@ -1,4 +1,4 @@
-import { byLowerCase } from "../access.ts";
+import { byLowerCase, parsePrincipal } from "../access.ts";
 import { readHead } from "../ciphertext.ts";
 import type { KeyRow } from "../store.ts";
 import type { Question } from "./question.ts";
@@ -20,6 +20,8 @@ export function circumstance(question: Question, name: string): Values {
 
 type Source = (facts: Question) => Values;
 
+const DAY = 86_400_000;
+
 /** A member of the input, as conditions compare it. */
 const member =
   (...names: string[]): Source =>
@@ -33,6 +35,14 @@ const member =
     return undefined;
   };
 
+/** A principal of the input, where it is a service: AWS has members of their own for those. */
+const service =
+  (name: string): Source =>
+  ({ input }) => {
+    const principal = parsePrincipal(String(input[name] ?? ""));
+    return one(principal?.type === "Service" ? principal.arn : undefined);
+  };
+
 /** A member that counts as this value where an operation that takes it is given none. */
 const assumed =
   (actions: RegExp, value: string, source: Source): Source =>
@@ -40,7 +50,6 @@ const assumed =
     source(facts) ?? (actions.test(facts.action) ? [value] : undefined);
 
 const encrypting = /^kms:(Encrypt|Decrypt|ReEncrypt(From|To)|GenerateDataKey\w*)$/;
-const bypassing = /^kms:(CreateKey|PutKeyPolicy|ReplicateKey)$/;
 
 /** What a key is, or is to be. */
 const ofKey =
@@ -70,7 +79,8 @@ const sources: Readonly<Record<string, Source>> = {
   "aws:TokenIssueTime": ({ actor: { identity } }) =>
     identity.session && [new Date(identity.session.issuedAt).toISOString()],
   "aws:TagKeys": ({ input }) => tagsOf(input)?.map(([name]) => name) ?? (input.TagKeys as Values),
-  "kms:BypassPolicyLockoutSafetyCheck": assumed(bypassing, "false", member("BypassPolicyLockoutSafetyCheck")),
+  // AWS's example asks by `Null` whether it was given at all.
+  "kms:BypassPolicyLockoutSafetyCheck": member("BypassPolicyLockoutSafetyCheck"),
   "kms:CustomerMasterKeySpec": keySpec,
   "kms:CustomerMasterKeyUsage": keyUsage,
   "kms:DataKeyPairSpec": member("KeyPairSpec"),
@@ -85,11 +95,15 @@ const sources: Readonly<Record<string, Source>> = {
   },
   "kms:EncryptionContextKeys": ({ encryptionContext }) => encryptionContext && Object.keys(encryptionContext),
   "kms:ExpirationModel": member("ExpirationModel"),
-  "kms:GrantConstraintType": ({ input }) => (input.Constraints ? Object.keys(input.Constraints) : undefined),
+  "kms:GrantConstraintType": ({ input, retiring }) => {
+    const constraints = retiring === undefined ? input.Constraints : retiring.constraints;
+    return constraints ? Object.keys(constraints) : undefined;
+  },
   "kms:GrantIsForAWSResource": ({ actor, principal, action }) =>
     /Grant/.test(action) ? [String(actor.via !== undefined || principal.type === "Service")] : undefined,
   "kms:GrantOperations": member("Operations"),
   "kms:GranteePrincipal": member("GranteePrincipal"),
+  "kms:GranteeServicePrincipal": service("GranteePrincipal"),
   "kms:KeyAgreementAlgorithm": member("KeyAgreementAlgorithm"),
   "kms:KeyOrigin": ofKey((key) => key.origin, ["Origin"], "AWS_KMS"),
   "kms:KeySpec": keySpec,
@@ -97,7 +111,10 @@ const sources: Readonly<Record<string, Source>> = {
   "kms:MacAlgorithm": member("MacAlgorithm"),
   "kms:MessageType": assumed(/^kms:(Sign|Verify)$/, "RAW", member("MessageType")),
   "kms:MultiRegion": ofKey((key) => String(key.multiRegion), ["MultiRegion"], "false"),
-  "kms:MultiRegionKeyType": ofKey(typeOf, []),
+  "kms:MultiRegionKeyType": (facts) => {
+    if (facts.key !== undefined) return one(typeOf(facts.key));
+    return facts.action === "kms:CreateKey" && facts.input.MultiRegion === true ? ["PRIMARY"] : undefined;
+  },
   "kms:PrimaryRegion": member("PrimaryRegion"),
   "kms:ReEncryptOnSameKey": ({ action, key, input, firstKeyId }) => {
     if (!action.startsWith("kms:ReEncrypt") || key === undefined) return undefined;
@@ -109,6 +126,7 @@ const sources: Readonly<Record<string, Source>> = {
   "kms:RequestAlias": ({ alias }) => one(alias),
   "kms:ResourceAliases": ({ aliases }) => aliases?.(),
   "kms:RetiringPrincipal": member("RetiringPrincipal"),
+  "kms:RetiringServicePrincipal": service("RetiringPrincipal"),
   "kms:RotationPeriodInDays": assumed(/^kms:EnableKeyRotation$/, "365", member("RotationPeriodInDays")),
   "kms:ScheduleKeyDeletionPendingWindowInDays": assumed(
     /^kms:ScheduleKeyDeletion$/,
@@ -116,7 +134,13 @@ const sources: Readonly<Record<string, Source>> = {
     member("PendingWindowInDays"),
   ),
   "kms:SigningAlgorithm": member("SigningAlgorithm"),
-  "kms:ValidTo": member("ValidTo"),
+  "kms:TrailingDaysWithoutKeyUsage": ({ lastUse, now }) =>
+    lastUse === undefined ? undefined : [String(Math.max(0, Math.floor((now - lastUse) / DAY)))],
+  // In seconds since 1970, as AWS has it, so that numeric operators do as well as those of dates.
+  "kms:ValidTo": ({ input: { ValidTo: until } }) =>
+    until instanceof Date
+      ? [String(until.getTime() / 1000)]
+      : one(until === undefined ? undefined : String(until)),
   "sts:RoleSessionName": member("RoleSessionName"),
   "kms:ViaService": ({ actor }) => one(actor.via),
   "kms:WrappingAlgorithm": member("WrappingAlgorithm"),

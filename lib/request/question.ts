@@ -1,4 +1,12 @@
-import type { AccessRequest, Grant, GrantIndex, Layer, Policy, Principal } from "../access.ts";
+import {
+  type AccessRequest,
+  contextAskedBy,
+  type Grant,
+  type GrantIndex,
+  type Layer,
+  type Policy,
+  type Principal,
+} from "../access.ts";
 import type { Standing } from "../identities.ts";
 import type { Actor } from "../request.ts";
 import type { KeyRow } from "../store.ts";
@@ -20,6 +28,7 @@ export class Question implements AccessRequest {
   layers: readonly Layer[];
   keyPolicy: Policy | undefined;
   grants: GrantIndex | undefined;
+  /** The grant that is to go. */
   retiring: Grant | undefined;
   /** The key that is decided on; undefined where there is none, or none yet. */
   key: KeyRow | undefined;
@@ -29,6 +38,8 @@ export class Question implements AccessRequest {
   aliases: (() => readonly string[]) | undefined;
   /** The first key of an operation that is about two. */
   firstKeyId: string | undefined;
+  /** When the key was used last, or else made, in milliseconds; found for the actions that are asked so. */
+  lastUse: number | undefined;
   /** Whether the encryption context was asked for. */
   contextual = false;
   #encryptionContext: Pairs | undefined;
@@ -51,7 +62,10 @@ export class Question implements AccessRequest {
     this.principal = standing.principal;
     this.identityPolicies = standing.policies;
     this.layers = standing.layers;
-    this.#encryptionContext = input[contextMember(action)] as Pairs | undefined;
+    this.#encryptionContext =
+      action === "kms:CreateGrant"
+        ? contextAskedBy(input.Constraints as Grant["constraints"])
+        : (input[contextMember(action)] as Pairs | undefined);
   }
 
   get encryptionContext(): Pairs | undefined {

@@ -17,7 +17,7 @@ const stop = () => {
 };
 /** A room that ends a rehearsal that would enter it. */
 const closed = new Proxy({}, { get: stop }) as never;
-const rooms = { hsm: closed, keys: closed, keyStores: closed, quota: closed, uses: closed, secrets: closed };
+const rooms = { hsm: closed, keys: closed, keyStores: closed, quota: closed, secrets: closed };
 
 /** What may be asked of an operation on a ciphertext that is left out: the key is named in its place. */
 const withoutCiphertext: Readonly<Record<string, readonly (readonly [member: string, action: string])[]>> = {
