@@ -11,7 +11,7 @@ interface Rooms {
 }
 
 /** Members of a key's row that a primary key shares with its replicas. */
-const SHARED = ["materialId", "rotationPeriod", "nextRotationAt", "rotatingSince"] as const;
+const SHARED = ["materialId", "rotationPeriod", "nextRotationAt"] as const;
 
 /** Those of a primary key; of any other there are none. */
 async function replicasOf(store: Store, key: KeyRow): Promise<KeyRow[]> {

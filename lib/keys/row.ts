@@ -23,7 +23,6 @@ const without = {
   validTo: null,
   rotationPeriod: null,
   nextRotationAt: null,
-  rotatingSince: null,
 } as const;
 
 /** A change of a key's row as it was found: a conflict if it has changed meanwhile. */

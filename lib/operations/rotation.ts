@@ -89,6 +89,7 @@ export const getKeyRotationStatus = operation({
     KeyId: shapes.KeyIdType,
     RotationPeriodInDays: RotationPeriodInDaysType,
     NextRotationDate: shapes.DateType,
+    /** Of one that is in progress: here it is done when it is answered, so that there is never one. */
     OnDemandRotationStartDate: shapes.DateType,
   }),
   errors: [
@@ -104,13 +105,12 @@ export const getKeyRotationStatus = operation({
   run(_request, _input, key) {
     // Of keys that can have one material only, it is always off: so Terraform reads every key.
     if (key.origin !== "AWS_KMS" && key.origin !== "EXTERNAL") throw invalidOrigin(key);
-    const { rotationPeriod, nextRotationAt, rotatingSince } = key;
+    const { rotationPeriod, nextRotationAt } = key;
     const on = rotationPeriod !== null && nextRotationAt !== null && key.keyState !== "PendingDeletion";
     return {
       KeyId: key.keyId,
       KeyRotationEnabled: on,
       ...(on && { RotationPeriodInDays: rotationPeriod, NextRotationDate: new Date(nextRotationAt) }),
-      ...(rotatingSince !== null && { OnDemandRotationStartDate: new Date(rotatingSince) }),
     };
   },
 });

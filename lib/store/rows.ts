@@ -40,8 +40,6 @@ export interface KeyRow {
   /** Days; null while automatic rotation is off. */
   readonly rotationPeriod: number | null;
   readonly nextRotationAt: number | null;
-  /** When a rotation on demand began that is not done yet. */
-  readonly rotatingSince: number | null;
   /** Counts the changes of this row; an update or a delete names the one it has seen. */
   readonly revision: number;
 }

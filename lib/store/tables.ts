@@ -47,7 +47,6 @@ export const tables = {
       validTo: "integer?",
       rotationPeriod: "integer?",
       nextRotationAt: "integer?",
-      rotatingSince: "integer?",
       revision: "integer",
     },
     primary: ["region", "keyId"],
