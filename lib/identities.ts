@@ -4,7 +4,7 @@ import { compiledRow } from "./identities/compiled.ts";
 import { withTags } from "./identities/tags.ts";
 import type { PrincipalRow, Soon, Store } from "./store.ts";
 
-export { type AccessKey, newAccessKey, sessionToken } from "./identities/access-key.ts";
+export { type AccessKey, hashOfToken, newAccessKey, sessionToken } from "./identities/access-key.ts";
 export { isKept, missingPrincipal } from "./identities/kept.ts";
 export { checkedTags, type GivenTags, withTags } from "./identities/tags.ts";
 

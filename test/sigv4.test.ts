@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Principal, parsePrincipal } from "../lib/access.ts";
 import { KmsError } from "../lib/errors.ts";
+import { hashOfToken } from "../lib/identities.ts";
 import { claimOf } from "../lib/server/claim.ts";
 import { fieldsOf, type HttpRequest } from "../lib/server/message.ts";
 import { isSignedBy } from "../lib/server/signature.ts";
@@ -69,7 +70,7 @@ function verifier(now = NOW, expiresAt = NOW + 60_000): Verifier {
   known.set(session.accessKeyId, {
     principal: root,
     secret,
-    session: { token: session.sessionToken, expiresAt },
+    session: { tokenHash: hashOfToken(session.sessionToken), expiresAt },
   });
   return new Verifier({
     clock: () => now,

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Hsm } from "../hsm.ts";
 import type { Secrets } from "../secrets.ts";
 
@@ -30,3 +31,6 @@ export async function newAccessKey({ hsm, secrets }: Means, prefix: "AKIA" | "AS
 export async function sessionToken({ hsm }: Means): Promise<string> {
   return Buffer.from(await hsm.random(48)).toString("base64");
 }
+
+/** All that is kept of a session's token: enough to know it again, and too little to use it. */
+export const hashOfToken = (token: string): string => hash("sha256", token, "hex");

@@ -52,7 +52,9 @@ export class KmsHost implements Host {
       credential = {
         principal,
         secret: () => this.#service.secrets.open(accessKeyId, secret),
-        ...(session?.token !== undefined && { session: { token: session.token, expiresAt: expiresAt ?? 0 } }),
+        ...(session?.tokenHash !== undefined && {
+          session: { tokenHash: session.tokenHash, expiresAt: expiresAt ?? 0 },
+        }),
       };
       this.#usable.set(row, credential);
       this.#identities.set(

@@ -1,6 +1,6 @@
 import { compilePolicy, parsePrincipal } from "../access.ts";
 import { AccessDeniedException, ValidationException } from "../errors.ts";
-import { checkedTags, newAccessKey, sessionToken } from "../identities.ts";
+import { checkedTags, hashOfToken, newAccessKey, sessionToken } from "../identities.ts";
 import { operation, within } from "../operation.ts";
 import { integer, list, string, structure, timestamp } from "../shape.ts";
 import { ArnType, TagKeyType, TagValueType } from "../shapes.ts";
@@ -74,7 +74,7 @@ export const assumeRole = operation({
       principal: Arn,
       secret,
       state: "Active",
-      session: { role, token, tags, ...(policy !== undefined && { policy }) },
+      session: { role, tokenHash: hashOfToken(token), tags, ...(policy !== undefined && { policy }) },
       expiresAt: now + seconds * SECOND,
       createdAt: now,
     };

@@ -1,4 +1,4 @@
-import { hash, type KeyObject, timingSafeEqual } from "node:crypto";
+import { type KeyObject, timingSafeEqual } from "node:crypto";
 import type { Principal } from "../access.ts";
 import {
   ExpiredTokenException,
@@ -6,6 +6,7 @@ import {
   InvalidSignatureException,
   UnrecognizedClientException,
 } from "../errors.ts";
+import { hashOfToken } from "../identities.ts";
 import { signingKey, stamp } from "../sigv4.ts";
 import type { Soon } from "../store.ts";
 import { type Claim, claimOf, type Signer } from "./claim.ts";
@@ -18,7 +19,7 @@ export interface Credential {
   /** The secret access key, which the receiver wipes. */
   secret(): Promise<Uint8Array>;
   /** Of a role's session. */
-  readonly session?: { readonly token: string; readonly expiresAt: number };
+  readonly session?: { readonly tokenHash: string; readonly expiresAt: number };
 }
 
 export interface Authority {
@@ -68,7 +69,7 @@ export class Verifier {
 
   #check(claim: Claim, request: HttpRequest, credential: Credential | undefined): Soon<Identity> {
     const { signer, securityToken } = claim;
-    if (credential === undefined || !sameToken(credential.session?.token, securityToken))
+    if (credential === undefined || !isToken(credential.session?.tokenHash, securityToken))
       throw new UnrecognizedClientException("The security token included in the request is invalid.");
     const check = (key: KeyObject): Identity => {
       if (!isSignedBy(key, claim, request))
@@ -147,9 +148,7 @@ function checkSignedHeaders({ signedHeaders }: Signer, { fields }: HttpRequest):
   }
 }
 
-function sameToken(held: string | undefined, given: string | undefined): boolean {
+function isToken(held: string | undefined, given: string | undefined): boolean {
   if (held === undefined || given === undefined) return held === given;
-  return timingSafeEqual(digest(held), digest(given));
+  return timingSafeEqual(Buffer.from(held), Buffer.from(hashOfToken(given)));
 }
-
-const digest = (text: string) => Buffer.from(hash("sha256", text, "hex"), "hex");
