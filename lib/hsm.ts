@@ -54,6 +54,9 @@ const HEAD = 50;
 /** What a ciphertext is longer than its plaintext (docs/ciphertext.md). */
 export const CIPHERTEXT_OVERHEAD = 86;
 
+/** A crossing spreads over lanes, and costs the HSM a call that the items share: rather few of them, then. */
+const LANES_OF_A_CROSSING = 4;
+
 export interface HsmOptions {
   /** Path of the PKCS#11 module. */
   module: string;
@@ -87,11 +90,14 @@ interface Item<Result> {
 /** A token that is logged in. Errors are `Pkcs11Error` and `EngineError`, as `hsm/addon.ts` says. */
 export class Hsm {
   readonly #token: NativeToken;
-  readonly #seals = new Gather<Item<Uint8Array>>((items) => this.#cross(items, this.#sealItems));
-  readonly #opens = new Gather<Item<Uint8Array | undefined>>((items) => this.#cross(items, this.#openItems));
+  readonly #seals: Gather<Item<Uint8Array>>;
+  readonly #opens: Gather<Item<Uint8Array | undefined>>;
 
   private constructor(token: NativeToken) {
     this.#token = token;
+    const crossings = Math.max(2, Math.floor(token.info().lanes.symmetric / LANES_OF_A_CROSSING));
+    this.#seals = new Gather((items) => this.#cross(items, this.#sealItems), crossings);
+    this.#opens = new Gather((items) => this.#cross(items, this.#openItems), crossings);
   }
 
   static async open(options: HsmOptions): Promise<Hsm> {

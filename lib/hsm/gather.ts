@@ -3,23 +3,26 @@ const ENOUGH = 16;
 
 /**
  * Concurrent calls become one crossing into the engine: what is asked for during one turn of the event loop goes
- * together, and while two crossings are under way (one in the HSM, one ready behind it) all else waits its turn
- * and gathers. A lone call therefore waits for nothing, and many calls cost the HSM little more than one.
+ * together, and while as many crossings are under way as may be (two unless told: one in the HSM, one ready behind it) all
+ * else waits its turn and gathers. A lone call therefore waits for nothing, and many calls cost the HSM little
+ * more than one.
  */
 export class Gather<Item> {
   readonly #cross: (items: Item[]) => Promise<void>;
+  readonly #most: number;
   #waiting: Item[] = [];
   #scheduled = false;
   #underWay = 0;
 
-  /** `cross` settles its items itself and never rejects. */
-  constructor(cross: (items: Item[]) => Promise<void>) {
+  /** `cross` settles its items itself and never rejects; so many crossings may be under way. */
+  constructor(cross: (items: Item[]) => Promise<void>, most = 2) {
     this.#cross = cross;
+    this.#most = most;
   }
 
   add(item: Item): void {
     this.#waiting.push(item);
-    if (this.#underWay === 2) return;
+    if (this.#underWay === this.#most) return;
     if (this.#waiting.length >= ENOUGH) this.#start();
     else this.#startSoon();
   }
@@ -29,7 +32,7 @@ export class Gather<Item> {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#waiting.length > 0 && this.#underWay < 2) this.#start();
+      if (this.#waiting.length > 0 && this.#underWay < this.#most) this.#start();
     });
   }
 

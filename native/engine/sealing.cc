@@ -68,6 +68,21 @@ class Walk {
   size_t in_ = 0, out_ = 0, context_ = 0, context_size_ = 0;
 };
 
+// Derives `count` keys, here when one lane is all there is to do it on, and then does `rest`.
+bool derive_keys(const Session& session, const Deriving& deriving, const std::shared_ptr<Caller>& caller,
+                 size_t count, std::function<void(const Session&, size_t)> derive,
+                 std::function<bool()> rest) {
+  if (deriving.lanes > 1 && count > 1) {
+    do_parts(caller, {count, std::move(derive), std::move(rest)}, deriving.lanes, true, deriving.submit);
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (!Visit(*caller)) return true;  // answered meanwhile: its deadline has passed
+    derive(session, i);
+  }
+  return rest();
+}
+
 Secret<32> derived(const Session& session, KeyCache& cache, const std::shared_ptr<const Key>& key,
                    const uint8_t* nonce) {
   return cache.with(session, key, [&](CK_OBJECT_HANDLE handle) { return derive(session, handle, nonce); });
@@ -182,7 +197,7 @@ void mixed_random(const Session& session, uint8_t* out, size_t size) {
   wipe(host.data(), size);
 }
 
-bool seal_batch(const Session& session, KeyCache& cache, const std::shared_ptr<BatchJob>& job,
+bool seal_batch(const Session& session, const Deriving& deriving, const std::shared_ptr<BatchJob>& job,
                 const std::shared_ptr<Caller>& caller) {
   std::shared_ptr<Plan> plan;
   {
@@ -194,48 +209,53 @@ bool seal_batch(const Session& session, KeyCache& cache, const std::shared_ptr<B
   mixed_random(session, nonces.data(), nonces.size());
   plan->keys.resize(job->keys.size());
   for (size_t group = 0; group < job->keys.size(); group++) {
-    if (!Visit(*caller)) return true;  // answered meanwhile: its deadline has passed
-    DerivedKey& key = plan->keys[group];
-    memcpy(key.nonce.data(), &nonces[group * kNonceSize], kNonceSize);
-    key.header = job->keys[group]->header;
-    key.key = derived(session, cache, job->keys[group], key.nonce.data());
+    memcpy(plan->keys[group].nonce.data(), &nonces[group * kNonceSize], kNonceSize);
+    plan->keys[group].header = job->keys[group]->header;
   }
-  return run(
-      plan, caller,
-      [plan, job](size_t from, size_t to) {
-        seal_items(plan->keys, plan->items, from, to);
-        if (!job->wipe_input || from == to) return;
-        const BatchItem &first = plan->items[from], &last = plan->items[to - 1];
-        wipe(job->input + (first.in - job->input), last.in + last.in_size - first.in);
-      },
-      [] {});
+  auto derive = [plan, job, &cache = deriving.cache](const Session& session, size_t group) {
+    DerivedKey& key = plan->keys[group];
+    key.key = derived(session, cache, job->keys[group], key.nonce.data());
+  };
+  auto seal = [plan, job, caller] {
+    return run(
+        plan, caller,
+        [plan, job](size_t from, size_t to) {
+          seal_items(plan->keys, plan->items, from, to);
+          if (!job->wipe_input || from == to) return;
+          const BatchItem &first = plan->items[from], &last = plan->items[to - 1];
+          wipe(job->input + (first.in - job->input), last.in + last.in_size - first.in);
+        },
+        [] {});
+  };
+  return derive_keys(session, deriving, caller, job->keys.size(), derive, seal);
 }
 
-bool open_batch(const Session& session, KeyCache& cache, const std::shared_ptr<BatchJob>& job,
+bool open_batch(const Session& session, const Deriving& deriving, const std::shared_ptr<BatchJob>& job,
                 const std::shared_ptr<std::vector<uint8_t>>& ok, const std::shared_ptr<Caller>& caller) {
-  Opening opening;
+  auto opening = std::make_shared<Opening>();
   {
     Visit visit(*caller);
     if (!visit) return true;
-    opening = plan_open(*job);
+    *opening = plan_open(*job);
   }
-  auto plan = opening.plan;
-  plan->keys.resize(opening.needed.size());
-  for (size_t i = 0; i < opening.needed.size(); i++) {
-    if (!Visit(*caller)) return true;
-    plan->keys[i].key =
-        derived(session, cache, job->keys[opening.needed[i].group], opening.needed[i].nonce.data());
-  }
-  ok->assign(job->lengths.count, 0);
-  auto opened = std::make_shared<std::vector<uint8_t>>(plan->items.size());
-  return run(
-      plan, caller,
-      [plan, opened](size_t from, size_t to) {
-        open_items(plan->keys, plan->items, from, to, opened->data());
-      },
-      [plan, opened, ok] {
-        for (size_t i = 0; i < opened->size(); i++) (*ok)[plan->places[i]] = (*opened)[i];
-      });
+  opening->plan->keys.resize(opening->needed.size());
+  auto derive = [opening, job, &cache = deriving.cache](const Session& session, size_t i) {
+    const Opening::Needed& needed = opening->needed[i];
+    opening->plan->keys[i].key = derived(session, cache, job->keys[needed.group], needed.nonce.data());
+  };
+  auto open = [plan = opening->plan, job, ok, caller] {
+    ok->assign(job->lengths.count, 0);
+    auto opened = std::make_shared<std::vector<uint8_t>>(plan->items.size());
+    return run(
+        plan, caller,
+        [plan, opened](size_t from, size_t to) {
+          open_items(plan->keys, plan->items, from, to, opened->data());
+        },
+        [plan, opened, ok] {
+          for (size_t i = 0; i < opened->size(); i++) (*ok)[plan->places[i]] = (*opened)[i];
+        });
+  };
+  return derive_keys(session, deriving, caller, opening->needed.size(), derive, open);
 }
 
 }  // namespace keystead

@@ -1,7 +1,5 @@
 #include "engine/sign_batch.h"
 
-#include <algorithm>
-#include <atomic>
 #include <span>
 
 #include "engine/backing_key.h"
@@ -12,8 +10,6 @@
 namespace keystead {
 
 namespace {
-
-constexpr size_t kMostInAPart = 16;
 
 struct Item {
   const SignBatch::Group* group;
@@ -44,91 +40,31 @@ std::vector<Item> items_of(const SignBatch& batch) {
   return items;
 }
 
-class Run : public std::enable_shared_from_this<Run> {
- public:
-  Run(std::shared_ptr<Caller> caller, std::shared_ptr<const SignBatch> batch,
-      std::shared_ptr<Signatures> signatures, KeyCache& cache, SubmitPart submit)
-      : caller_(std::move(caller)),
-        batch_(std::move(batch)),
-        signatures_(std::move(signatures)),
-        cache_(cache),
-        submit_(std::move(submit)),
-        items_(items_of(*batch_)),
-        made_(items_.size()),
-        left_(items_.size()) {}
-
-  void start(size_t lanes) {
-    if (items_.empty()) return caller_->answer(nullptr);
-    grain_ = std::clamp<size_t>(items_.size() / lanes, 1, kMostInAPart);
-    for (size_t lane = 0; lane < lanes; lane++) next();
-  }
-
- private:
-  // Answered when its items are signed, or cannot be.
-  struct Part : Caller {
-    Part(std::shared_ptr<Run> run, size_t from, size_t to) : run(std::move(run)), from(from), to(to) {}
-    bool enter() override { return run->caller_->enter(); }
-    void leave() override { run->caller_->leave(); }
-    void answer(std::exception_ptr error) override {
-      if (!answered.exchange(true)) run->settle(to - from, error);
-    }
-    std::shared_ptr<Run> run;
-    const size_t from, to;
-    size_t at = from;  // where the next try begins
-    std::atomic<bool> answered = false;
-  };
-
-  void next() {
-    size_t from = next_.fetch_add(grain_);
-    if (from >= items_.size() || failed_) return;
-    auto part = std::make_shared<Part>(shared_from_this(), from, std::min(from + grain_, items_.size()));
-    submit_(
-        part,
-        [this, part = part.get()](const Session& session) {  // both live as long as the task
-          for (; part->at < part->to && !failed_; part->at++) sign(session, part->at);
-          return true;
-        },
-        from > 0);
-  }
-
-  void sign(const Session& session, size_t index) {
-    const Item& item = items_[index];
-    made_[index] = cache_.with(session, item.group->key, [&](CK_OBJECT_HANDLE handle) {
-      return sign_with(session, handle, item.material, item.group->signing, item.input);
-    });
-  }
-
-  void settle(size_t count, std::exception_ptr error) {
-    if (error) {
-      failed_ = true;
-      return caller_->answer(error);
-    }
-    if ((left_ -= count) > 0) return next();
-    for (const auto& signature : made_) {
-      signatures_->packed.insert(signatures_->packed.end(), signature.begin(), signature.end());
-      signatures_->lengths.push_back(static_cast<uint32_t>(signature.size()));
-    }
-    caller_->answer(nullptr);
-  }
-
-  const std::shared_ptr<Caller> caller_;
-  const std::shared_ptr<const SignBatch> batch_;
-  const std::shared_ptr<Signatures> signatures_;
-  KeyCache& cache_;
-  const SubmitPart submit_;
-  const std::vector<Item> items_;
-  std::vector<std::vector<uint8_t>> made_;  // each is written by one part
-  size_t grain_ = 1;
-  std::atomic<size_t> next_ = 0, left_;
-  std::atomic<bool> failed_ = false;
-};
-
 }  // namespace
 
 void sign_batch(std::shared_ptr<Caller> caller, std::shared_ptr<const SignBatch> batch,
                 std::shared_ptr<Signatures> signatures, KeyCache& cache, size_t lanes, SubmitPart submit) {
-  std::make_shared<Run>(std::move(caller), std::move(batch), std::move(signatures), cache, std::move(submit))
-      ->start(lanes);
+  struct Signed {
+    std::shared_ptr<const SignBatch> batch;
+    std::vector<Item> items;
+    std::vector<std::vector<uint8_t>> made;  // each is written by one lane
+  };
+  auto all = std::make_shared<Signed>(Signed{batch, items_of(*batch), {}});
+  all->made.resize(all->items.size());
+  auto sign = [all, &cache](const Session& session, size_t index) {
+    const Item& item = all->items[index];
+    all->made[index] = cache.with(session, item.group->key, [&](CK_OBJECT_HANDLE handle) {
+      return sign_with(session, handle, item.material, item.group->signing, item.input);
+    });
+  };
+  auto pack = [all, signatures] {
+    for (const auto& signature : all->made) {
+      signatures->packed.insert(signatures->packed.end(), signature.begin(), signature.end());
+      signatures->lengths.push_back(static_cast<uint32_t>(signature.size()));
+    }
+    return true;
+  };
+  do_parts(std::move(caller), {all->items.size(), sign, pack}, lanes, false, std::move(submit));
 }
 
 }  // namespace keystead

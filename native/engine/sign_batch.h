@@ -1,14 +1,12 @@
 // Many signatures for one caller, made on as many lanes as there are.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
-#include "engine/caller.h"
 #include "engine/key_cache.h"
-#include "engine/lane.h"
 #include "engine/material.h"
+#include "engine/parts.h"
 
 namespace keystead {
 
@@ -28,12 +26,8 @@ struct Signatures {
   std::vector<uint32_t> lengths;
 };
 
-// Takes work; `begun` is that of a batch of which some is done.
-using SubmitPart = std::function<void(std::shared_ptr<Caller> part, Work work, bool begun)>;
-
-// Hands work in small parts to `submit`, the next when one is done, so that other callers' work comes in
-// between. The first part that fails fails the batch. Throws EngineError BATCH_LAYOUT, KEY_TYPE or
-// DIGEST_SIZE before any is signed.
+// Throws EngineError BATCH_LAYOUT, KEY_TYPE or DIGEST_SIZE before any is signed. The first that fails fails
+// the batch.
 void sign_batch(std::shared_ptr<Caller> caller, std::shared_ptr<const SignBatch> batch,
                 std::shared_ptr<Signatures> signatures, KeyCache& cache, size_t lanes, SubmitPart submit);
 

@@ -13,7 +13,7 @@ namespace keystead {
 
 namespace {
 
-constexpr size_t kMostLanes = 16;
+constexpr size_t kMostSessions = 64;
 constexpr unsigned kVagueInARow = 3;
 constexpr int kGrace = 6;  // this part of the deadline is added before a call counts as hung
 
@@ -46,38 +46,37 @@ void Token::start(const TokenOptions& options) {
   if (!stay) throw unavailable(module_);
   slot_ = find_slot(module_, name_);
   can_ = read_capabilities(module_, slot_);
-  login_session_.emplace(module_, slot_);
-  std::vector<Session> sessions;
+  std::vector<Session> sessions{Session(module_, slot_)};
   try {
-    login_.ensure(*login_session_, slot_);
-    key_wrap_ = probe_key_wrap(*login_session_, can_);
+    login_.ensure(sessions[0], slot_);
+    key_wrap_ = probe_key_wrap(sessions[0], can_);
 
-    size_t cores = Crew::instance().threads();
-    size_t limit = options.sessions ? options.sessions : kMostLanes + cores + 1;
+    const size_t cores = Crew::instance().threads();
+    size_t limit = options.sessions ? options.sessions : kMostSessions;
     if (can_.max_sessions) limit = std::min<size_t>(limit, can_.max_sessions);
-    while (sessions.size() < std::min(kMostLanes, limit - 1)) {
-      try {
-        sessions.emplace_back(module_, slot_);
-      } catch (const Pkcs11Error& e) {
-        if (e.rv() != CKR_SESSION_COUNT) throw;
-        limit = sessions.size() + 1;
+    auto open_up_to = [&](size_t count) {
+      while (sessions.size() < std::min(count, limit)) {
+        try {
+          sessions.emplace_back(module_, slot_);
+        } catch (const Pkcs11Error& e) {
+          if (e.rv() != CKR_SESSION_COUNT) throw;
+          limit = sessions.size();
+        }
       }
-    }
-    if (sessions.empty()) {  // room for one session only: it is the lane's too
-      sessions.push_back(*login_session_);
-      login_session_.reset();
-    }
-    symmetric_lanes_ = try_lanes(sessions);
-    size_t left = limit - 1 > symmetric_lanes_ ? limit - 1 - symmetric_lanes_ : 0;
-    asymmetric_lanes_ = std::min(std::max(cores, symmetric_lanes_), left);
-    while (sessions.size() < symmetric_lanes_ + asymmetric_lanes_) sessions.emplace_back(module_, slot_);
-    while (sessions.size() > symmetric_lanes_ + asymmetric_lanes_) {
-      sessions.back().close();
+      return sessions.size();
+    };
+    symmetric_lanes_ = try_lanes(sessions, open_up_to);
+    // Where symmetric work gains from every session, each takes work of both kinds.
+    const size_t apart = std::max(cores, symmetric_lanes_);
+    asymmetric_lanes_ = open_up_to(symmetric_lanes_ + apart) - symmetric_lanes_;
+    // One session to hold the login while lanes reopen theirs, if there is another.
+    const size_t lanes = symmetric_lanes_ + asymmetric_lanes_;
+    if (open_up_to(lanes + 1) > lanes) {
+      login_session_.emplace(sessions.back());
       sessions.pop_back();
     }
   } catch (...) {
     for (Session& session : sessions) session.close();
-    if (login_session_) login_session_->close();
     throw;
   }
   module_.join(this);
@@ -223,7 +222,11 @@ void Token::revive() {
   try {
     Session session(module_, slot_);
     login_.ensure(session, slot_);
-    if (login_session_) login_session_.emplace(session);
+    if (login_session_) {
+      login_session_.emplace(session);
+    } else {
+      session.close();
+    }
   } catch (const Pkcs11Error& e) {
     if (fault_of(e.rv()) != Fault::kFinal) throw;
     std::lock_guard lock(mutex_);

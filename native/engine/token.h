@@ -30,7 +30,7 @@ struct TokenOptions {
   Environment environment;
   TokenName name;
   size_t handles = 1;   // backing keys with a handle at the same time
-  size_t sessions = 0;  // at most; 0: as many as the token's limits and the trial allow
+  size_t sessions = 0;  // at most; 0: as many as the token's limits and the trial allow, up to 64
   Watch::Clock::duration deadline = std::chrono::seconds(30);  // of each operation
 };
 
@@ -91,6 +91,7 @@ class Token : public Member, public std::enable_shared_from_this<Token> {
   void revive() override;
   // Refuses at once while the token is away, save what goes on with something begun before.
   void submit(Kind kind, std::shared_ptr<Caller> caller, Work work, bool begun = false);
+  SubmitPart parts(Kind kind);
   // Work with a key of this type, or EngineError KEY_TYPE. What it is made of is known of backing keys only.
   void use(Kind kind, std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, KeyType type,
            std::function<void(const Session&, CK_OBJECT_HANDLE, const Material&)> work);

@@ -36,15 +36,23 @@ void Token::generate_key(std::shared_ptr<Caller> caller, std::string domain, Byt
   });
 }
 
+SubmitPart Token::parts(Kind kind) {
+  return [this, kind](std::shared_ptr<Caller> part, Work work, bool begun) {
+    submit(kind, std::move(part), std::move(work), begun);
+  };
+}
+
 void Token::seal(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job) {
-  submit(Kind::kSymmetric, caller,
-         [=, this](const Session& session) { return seal_batch(session, cache_, job, caller); });
+  submit(Kind::kSymmetric, caller, [=, this](const Session& session) {
+    return seal_batch(session, {cache_, symmetric_lanes_, parts(Kind::kSymmetric)}, job, caller);
+  });
 }
 
 void Token::open_batch(std::shared_ptr<Caller> caller, std::shared_ptr<BatchJob> job,
                        std::shared_ptr<Bytes> ok) {
   submit(Kind::kSymmetric, caller, [=, this](const Session& session) {
-    return keystead::open_batch(session, cache_, job, ok, caller);
+    return keystead::open_batch(session, {cache_, symmetric_lanes_, parts(Kind::kSymmetric)}, job, ok,
+                                caller);
   });
 }
 
@@ -78,9 +86,7 @@ void Token::sign_batch(std::shared_ptr<Caller> caller, std::shared_ptr<const Sig
                        std::shared_ptr<Signatures> signatures) {
   for (const SignBatch::Group& group : batch->groups) require_signing(can_, group.signing);
   keystead::sign_batch(std::move(caller), std::move(batch), std::move(signatures), cache_, asymmetric_lanes_,
-                       [this](std::shared_ptr<Caller> part, Work work, bool begun) {
-                         submit(Kind::kAsymmetric, std::move(part), std::move(work), begun);
-                       });
+                       parts(Kind::kAsymmetric));
 }
 
 void Token::mac(std::shared_ptr<Caller> caller, std::shared_ptr<const Key> key, Hash hash, Bytes message,

@@ -30,6 +30,8 @@ struct CallFault {
   std::atomic<int> times = 0;  // that it fails from then on
   std::atomic<CK_RV> rv = CKR_OK;
   std::atomic<int> wait = 0;  // milliseconds before each call
+  std::atomic<int> waiting = 0;
+  std::atomic<int> most_waiting = 0;  // at the same time
 
   void fail(CK_RV with, int count = 1) {
     rv = with;

@@ -21,7 +21,12 @@ CK_FUNCTION_LIST faulty;
 template <class Call>
 CK_RV meddle(CallFault& fault, Call call) {
   fault.calls++;
-  if (int wait = fault.wait) std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+  if (int wait = fault.wait) {
+    int now = ++fault.waiting;
+    for (int most = fault.most_waiting; most < now;) fault.most_waiting.compare_exchange_weak(most, now);
+    std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+    fault.waiting--;
+  }
   if (fault.spare > 0 && fault.spare-- > 0) return call();
   if (fault.times > 0 && fault.times-- > 0) return fault.rv;
   return call();
