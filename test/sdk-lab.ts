@@ -50,6 +50,7 @@ export interface Way {
 export interface Lab {
   ways: Record<(typeof WAYS)[number], Way>;
   kms: Kms;
+  directory: string;
   url: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
   close(): Promise<void>;
@@ -161,6 +162,7 @@ export async function openLab(): Promise<Lab> {
   return {
     ways,
     kms,
+    directory,
     url,
     credentials,
     async close() {
