@@ -582,6 +582,60 @@ describe("import", () => {
     expect(hsm.info().generation).toBe(generation);
   });
 
+  /** PKCS#8 of an RSA key, whatever its numbers are. */
+  function rsaPkcs8(numbers: readonly Uint8Array[]): Buffer {
+    const der = (tag: number, content: Uint8Array) => {
+      const length = Buffer.of(0x82, content.length >> 8, content.length & 255);
+      return Buffer.concat([Buffer.of(tag), content.length < 128 ? length.subarray(2) : length, content]);
+    };
+    const integers = numbers.map((each) => der(2, Buffer.concat([Buffer.of(0), each])));
+    const key = der(0x30, Buffer.concat([Buffer.from("020100", "hex"), ...integers]));
+    const algorithm = Buffer.from("300d06092a864886f70d0101010500", "hex");
+    return der(0x30, Buffer.concat([Buffer.from("020100", "hex"), algorithm, der(4, key)]));
+  }
+
+  /**
+   * A token that computes with the primes does not look at the private exponent, and one that checks what it has
+   * computed (SoftHSM's OpenSSL does) makes up for primes that are wrong by the exponent.
+   */
+  test.each(["n", "e", "d", "p", "q", "dp", "dq", "qi"] as const)(
+    "an RSA key whose %s belongs to another is refused, unless it does all that it should nonetheless",
+    async (name) => {
+      const [one, other] = [1, 2].map(() => generateKeyPairSync("rsa", { modulusLength: 2048 }));
+      const numbersOf = ({ privateKey }: KeyPairKeyObjectResult) => privateKey.export({ format: "jwk" });
+      const [sound, foreign] = [
+        numbersOf(one as KeyPairKeyObjectResult),
+        numbersOf(other as KeyPairKeyObjectResult),
+      ];
+      if (name === "e") foreign.e = Buffer.from([1, 0, 3]).toString("base64url");
+      const order = ["n", "e", "d", "p", "q", "dp", "dq", "qi"] as const;
+      const write = (numbers: typeof sound) =>
+        rsaPkcs8(order.map((each) => Buffer.from(numbers[each] as string, "base64url")));
+      const material: Material = { type: "rsa", bits: 2048 };
+      const clear = write({ ...sound, [name]: foreign[name] });
+      const inEngine = { scheme: "rsa-aes-key-wrap", hash: "SHA-256" } as const;
+      const inToken = { scheme: "rsa-aes-key-wrap", hash: "SHA-1" } as const;
+      await importKey(inEngine, encrypt(inEngine, write(sound)), material);
+      await refused(importKey(inEngine, encrypt(inEngine, clear), material), "IMPORT_MATERIAL");
+      const key = await importKey(inToken, encrypt(inToken, clear), material).catch((error) => error);
+      if (key instanceof Error) return expect(key).toMatchObject({ code: "IMPORT_MATERIAL" });
+      expect(["n", "e"]).not.toContain(name);
+      const publicKey = (one as KeyPairKeyObjectResult).publicKey;
+      expect(Buffer.from(key.publicKey)).toEqual(publicKey.export({ format: "der", type: "spki" }));
+      for (let i = 0; i < 10; i++) {
+        const signing: Signing = { scheme: "rsa-pss", hash: "SHA-256" };
+        const message = randomBytes(20);
+        const signature = await hsm.sign(imported(key), signing, digest("SHA-256", message));
+        expect(verifies(publicKey, signing, message, signature)).toBe(true);
+        const sealed = publicEncrypt({ key: publicKey, oaepHash: "sha256" }, message);
+        expect(
+          Buffer.from((await hsm.decrypt(imported(key), { hash: "SHA-256", ciphertext: sealed })) ?? []),
+        ).toEqual(message);
+      }
+    },
+    30_000,
+  );
+
   test.each(["SHA-1", "SHA-256"] as const)(
     "an AES key of no AES size opens nothing with %s",
     async (hash) => {
