@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { inBatches } from "./envelope/batches.ts";
 import { readBlock } from "./envelope/block.ts";
 import { type Body, type Direction, type FrameEngine, framesIn, opening, sealing } from "./envelope/body.ts";
-import { type DirectoryWay, type PerFile, passDirectory, SUFFIX } from "./envelope/directory.ts";
+import { type DirectoryWay, type PerFile, passDirectory, passInPlace, SUFFIX } from "./envelope/directory.ts";
 import { EnvelopeError } from "./envelope/error.ts";
 import { replaceFile } from "./envelope/file.ts";
 import { parseHeader, readHeader } from "./envelope/header.ts";
@@ -27,7 +27,7 @@ import {
 } from "./envelope/options.ts";
 import type { KeyProvider } from "./envelope/provider.ts";
 import { type OpenedRecord, type RecordOptions, Records } from "./envelope/records.ts";
-import { rewrapped } from "./envelope/rewrap.ts";
+import { type RewrapTools, rewrapFile, rewrapped, rewrapWay } from "./envelope/rewrap.ts";
 import { type Passage, passRuns, passWhole, rotating } from "./envelope/runs.ts";
 import type { Witness } from "./envelope/signature.ts";
 import { held, MAX_HELD_LENGTH, readable, untilAborted, watched } from "./envelope/stream.ts";
@@ -35,12 +35,13 @@ import { frames, records } from "./hsm.ts";
 import type { Caller } from "./request.ts";
 
 export type { ReuseLimits } from "./envelope/data-key-cache.ts";
-export { DirectoryError, MANIFEST, SUFFIX } from "./envelope/directory.ts";
+export { DirectoryError, SUFFIX } from "./envelope/directory.ts";
 export { EnvelopeError, type EnvelopeErrorCode } from "./envelope/error.ts";
 export { replaceFile } from "./envelope/file.ts";
 export type { EncryptedDataKey } from "./envelope/header.ts";
 export type { ByteSource } from "./envelope/intake.ts";
 export { type KmsClient, KmsKeys } from "./envelope/kms-keys.ts";
+export { LOCK, MANIFEST } from "./envelope/manifest.ts";
 export type { MessageHeader } from "./envelope/message.ts";
 export { MultiKeys } from "./envelope/multi-keys.ts";
 export type {
@@ -92,6 +93,11 @@ interface Started {
 export class Envelope {
   readonly #caller: Caller | undefined;
   readonly #engine: FrameEngine;
+  readonly #tools: RewrapTools = {
+    keys: (under) => this.#keys(under),
+    open: (source, told) => this.#runs(source, inStream(), told, () => this.#admit(source, told)),
+    seal: (source, told) => this.#runs(source, inStream(), told, () => this.#begin(told)),
+  };
 
   /** Without a caller, all keys have to be given as `Keys`. */
   constructor(caller?: Caller, engine: FrameEngine = frames) {
@@ -143,33 +149,26 @@ export class Envelope {
   rewrap(source: Uint8Array | ByteSource, options: RewrapOptions): Promise<Uint8Array> | Readable {
     const bytes = source instanceof Uint8Array;
     const pieces = readable(bytes ? [source] : source, options.signal, (intake, signal) =>
-      this.#rewrapped(intake, { ...options, signal }),
+      rewrapped(intake, { ...options, signal }, this.#tools),
     );
     return bytes ? pieces.toArray().then((all) => Buffer.concat(all)) : pieces;
   }
 
   /** As encryptFile; `from` may be the same file. */
-  async rewrapFile(
-    from: string,
-    to: string,
-    options: RewrapOptions,
-  ): Promise<{ read: number; written: number }> {
-    const file = await open(from);
-    try {
-      const intake = new FileIntake(file, options.signal);
-      const written = await replaceFile(to, this.#rewrapped(intake, options), options.signal);
-      return { read: intake.position, written };
-    } finally {
-      await file.close();
-    }
+  rewrapFile(from: string, to: string, options: RewrapOptions): Promise<{ read: number; written: number }> {
+    return rewrapFile(from, to, options, this.#tools);
   }
 
-  #rewrapped(intake: Intake, options: RewrapOptions): AsyncGenerator<Uint8Array, void, void> {
-    return rewrapped(intake, options, {
-      keys: (under) => this.#keys(under),
-      open: (source, told) => this.#runs(source, inStream(), told, () => this.#admit(source, told)),
-      seal: (source, told) => this.#runs(source, inStream(), told, () => this.#begin(told)),
-    });
+  /**
+   * Each FILE.keystead below the directory, in its place, one file after the other whole or not at all; its manifest tells the
+   * new digests. What has no data key under the keys of `From`, where that names any, is left out: so a run that was
+   * interrupted goes on where it was.
+   */
+  rewrapDirectory(
+    directory: string,
+    options: RewrapOptions & Omit<DirectoryOptions, "Force">,
+  ): Promise<DirectoryResult> {
+    return passInPlace(directory, rewrapWay(options, this.#tools), options);
   }
 
   /**
@@ -253,7 +252,7 @@ export class Envelope {
     checkFrameLength(FrameLength);
     const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed };
     const made = newMessage(this.#keys(options), message);
-    const { head, body, header, witness } = await untilAborted(made, options.signal);
+    const { head, body, header, witness } = await untilAborted(made, options.signal, wipe);
     await tell(options, header, body);
     return { direction: sealing, body, head, used: 0, witness };
   }
@@ -268,7 +267,7 @@ export class Envelope {
     }
     const demands = { context: options.EncryptionContext ?? {}, uncommitted: allowsUncommitted(options) };
     const admitted = admitMessage(this.#keys(options), received, demands);
-    const opened = await untilAborted(admitted, options.signal);
+    const opened = await untilAborted(admitted, options.signal, wipe);
     await tell(options, opened.header, opened.body);
     const used = received.body.length + received.authentication.length;
     const blockLimit = limits.frameLength;
@@ -344,7 +343,7 @@ export class Envelope {
     return plaintext;
   }
 
-  async #file<Options extends PassOptions & Partial<Pick<PerFile, "onPiece">>>(
+  async #file<Options extends PassOptions & Partial<Pick<PerFile, "onPiece" | "prefix">>>(
     from: string,
     to: string,
     options: Options,
@@ -363,7 +362,7 @@ export class Envelope {
       const pace = { runLength: RUN_IN_FILE, allocate: rotating(3), total: stat.size };
       const pieces = this.#runs(intake, pace, options, () => start(intake, { ...options, onHeader }));
       const seen = options.onPiece ? watched(pieces, options.onPiece) : pieces;
-      const written = await replaceFile(to, seen, options.signal);
+      const written = await replaceFile(to, seen, options.signal, options.prefix);
       return { read: intake.position, written, header: header as MessageHeader };
     } finally {
       await file.close();
@@ -380,6 +379,10 @@ export class Envelope {
 
 function inStream(): Pace {
   return { runLength: RUN_IN_STREAM, allocate: (length) => Buffer.allocUnsafeSlow(length) };
+}
+
+function wipe({ body }: { body: Body }): void {
+  body.key.fill(0);
 }
 
 async function tell({ onHeader }: PassOptions, header: MessageHeader, body: Body): Promise<void> {

@@ -424,6 +424,19 @@ describe("encrypt and decrypt", () => {
     );
   });
 
+  test("replace no file by another of the same run, and no device", async () => {
+    for (const name of ["north", "south"]) {
+      mkdirSync(at(name));
+      writeFileSync(at(`${name}/same`), name);
+    }
+    const both = ["encrypt", "north/same", "south/same", "-k", "alias/orders", "-o", "both/"];
+    expect(await refused(EXIT.usage, ...both)).toContain("both become both/same.keystead");
+    expect(readdirSync(home)).not.toContain("both");
+    const onto = ["encrypt", "north/same", "-k", "alias/orders", "-f", "-o", "/dev/null"];
+    expect(await refused(EXIT.usage, ...onto)).toContain("no regular file");
+    expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
+  });
+
   test("sign, take several keys, and hold what is signed", async () => {
     await json("key", "create", "--alias", "second");
     const keys = ["-k", "alias/orders", "-k", "alias/second"];
@@ -459,6 +472,22 @@ describe("encrypt and decrypt", () => {
       expect(sealed.includes(other.KeyMetadata.Arn)).toBe(true);
       expect(sealed.includes(await keyId("alias/orders"))).toBe(false);
     }
+    const manifest = readFileSync(at("moving.keystead/.keystead-manifest"), "utf8");
+    expect(manifest).toContain(
+      createHash("sha256")
+        .update(readFileSync(at("moving.keystead/2.keystead")))
+        .digest("hex"),
+    );
+    const none = await keystead([
+      "rewrap",
+      "moving.keystead",
+      "-k",
+      "alias/rewrapped",
+      "--from",
+      "alias/orders",
+    ]);
+    expect(none).toMatchObject({ status: EXIT.ok, out: "rewrapped 0 files\n" });
+    expect(none.err).toMatch(/left 2 entries as they are, e\.g\. moving\.keystead\/1\.keystead\n$/);
     await json("decrypt", "moving.keystead", "-o", "moved", "--context", "tenant=7");
     expect(readFileSync(at("moved/2"), "utf8")).toBe("2".repeat(100_000));
     const before = readFileSync(at("moving.keystead/1.keystead"));

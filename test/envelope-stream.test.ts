@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
@@ -277,6 +277,20 @@ describe("a file", () => {
       expect(await replaceFile(file("pieces"), pieces(), undefined)).toBe(whole.length);
       expect((await readFile(file("pieces"))).equals(whole)).toBe(true);
     }
+  });
+
+  test("replaces a link, not what it names, and no pipe or device", async () => {
+    await writeFile(file("plain"), "x");
+    await writeFile(file("named"), "as it was");
+    await symlink("named", file("link"));
+    await envelope.encryptFile(file("plain"), file("link"), { KeyId });
+    expect(await readFile(file("named"), "utf8")).toBe("as it was");
+    expect((await lstat(file("link"))).isFile()).toBe(true);
+    execFileSync("mkfifo", [file("pipe")]);
+    const onto = envelope.encryptFile(file("plain"), file("pipe"), { KeyId });
+    await expect(onto).rejects.toThrow(TypeError);
+    expect((await lstat(file("pipe"))).isFIFO()).toBe(true);
+    expect((await readdir(place)).sort()).toEqual(["link", "named", "pipe", "plain"]);
   });
 
   test("that is not there, or is no file", async () => {

@@ -1,7 +1,7 @@
 import { existsSync, type Stats, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
-import { MANIFEST, SUFFIX } from "../envelope.ts";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { LOCK, MANIFEST, SUFFIX } from "../envelope.ts";
 import { CliError, usage } from "./exit.ts";
 
 /** One file that becomes another. */
@@ -53,6 +53,13 @@ export async function plan({ paths, output, rename, force }: Request) {
     else if (stats.isFile()) transfers.push({ from: clean, to, size: stats.size });
     else throw usage(`${path} is neither a file nor a directory`, `give it on standard input: … < ${path}`);
   }
+  const sources = new Map<string, string>();
+  for (const { from, to } of transfers) {
+    const other = sources.get(resolve(to));
+    if (other !== undefined)
+      throw usage(`${other} and ${from} would both become ${to}`, "give them in runs of their own");
+    sources.set(resolve(to), from);
+  }
   const existing = force ? undefined : transfers.find(({ to }) => existsSync(to));
   if (existing !== undefined)
     throw new CliError(`${existing.to} exists already`, {
@@ -74,7 +81,7 @@ async function walk(
   for (const entry of entries.sort((a, b) =>
     join(a.parentPath, a.name) < join(b.parentPath, b.name) ? -1 : 1,
   )) {
-    if (entry.isDirectory() || entry.name === MANIFEST) continue;
+    if (entry.isDirectory() || entry.name === MANIFEST || entry.name.startsWith(LOCK)) continue;
     const from = join(entry.parentPath, entry.name);
     const renamed = rename(entry.name);
     if (!entry.isFile() || renamed === undefined) skipped.push(from);
@@ -90,7 +97,7 @@ async function walk(
 export const isDirectory = (path: string) =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-function statOf(path: string): Stats {
+export function statOf(path: string): Stats {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw new CliError(`no such file or directory: ${path}`);
   return stats;

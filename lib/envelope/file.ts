@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** How many bytes are written before they are forced to the disk in the background. */
@@ -9,15 +9,21 @@ const FLUSH = 32 << 20;
  * Puts what `pieces` gives into the file `path`: all of it or, after an error or a crash, nothing; what was
  * there before stays until then. It is written to a file beside it (mode 0600, which it keeps), forced to the
  * disk and then renamed. A piece is still being written when the next is asked for: it may be overwritten once the
- * second after it is. Resolves to the bytes written.
+ * second after it is. What is there and is no file (a device, a pipe) is refused, and a symbolic link replaced. `prefix` begins
+ * the name of the file beside it. Resolves to the bytes written.
  */
 export async function replaceFile(
   path: string,
   pieces: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
+  prefix = ".keystead-",
 ): Promise<number> {
+  const there = await lstat(path).catch(() => undefined);
+  if (there && !there.isFile() && !there.isSymbolicLink()) {
+    throw new TypeError(`${path} is there and no regular file: write the stream to it instead`);
+  }
   const directory = dirname(path);
-  const temporary = join(directory, `.keystead-${randomBytes(8).toString("hex")}.tmp`);
+  const temporary = join(directory, `${prefix}${randomBytes(8).toString("hex")}.tmp`);
   const file = await open(temporary, "wx", 0o600);
   let length = 0;
   try {

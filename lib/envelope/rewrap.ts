@@ -1,10 +1,15 @@
+import { open } from "node:fs/promises";
+import { type InPlace, type PerFile, SUFFIX } from "./directory.ts";
+import { EnvelopeError } from "./error.ts";
+import { replaceFile } from "./file.ts";
 import { readHeader } from "./header.ts";
-import { type Intake, StreamIntake } from "./intake.ts";
+import { FileIntake, type Intake, StreamIntake } from "./intake.ts";
 import { type MessageHeader, rewrapHeader } from "./message.ts";
 import {
   allowsUncommitted,
   type DecryptOptions,
   type EncryptOptions,
+  type EnvelopeProgress,
   FRAME_LENGTH,
   headerLimits,
   type RewrapOptions,
@@ -12,7 +17,7 @@ import {
 } from "./options.ts";
 import type { KeyProvider } from "./provider.ts";
 import { PUBLIC_KEY } from "./signature.ts";
-import { startingWith } from "./stream.ts";
+import { startingWith, untilAborted, watched } from "./stream.ts";
 
 type Pieces = AsyncGenerator<Uint8Array, void, void>;
 
@@ -33,11 +38,49 @@ export function rewrapped(intake: Intake, options: RewrapOptions, tools: RewrapT
   throw new TypeError(`Body: there is no way called ${Body}`);
 }
 
+/** The file `to` becomes the message that `from` holds under other keys; it may be the same file. */
+export async function rewrapFile(
+  from: string,
+  to: string,
+  options: RewrapOptions & Partial<PerFile>,
+  tools: RewrapTools,
+): Promise<{ read: number; written: number }> {
+  const { signal, onPiece, prefix } = options;
+  const file = await open(from);
+  try {
+    const { size: total } = await file.stat();
+    const intake = new FileIntake(file, signal);
+    const onProgress =
+      options.onProgress && (({ done }: EnvelopeProgress) => options.onProgress?.({ done, total }));
+    const pieces = rewrapped(intake, { ...options, onProgress }, tools);
+    const written = await replaceFile(to, onPiece ? watched(pieces, onPiece) : pieces, signal, prefix);
+    return { read: intake.position, written };
+  } finally {
+    await file.close();
+  }
+}
+
+/** For all encrypted files of a directory: what is under none of the keys that `From` names stays as it is. */
+export function rewrapWay(options: RewrapOptions, tools: RewrapTools): InPlace {
+  const { KeyId, Keys } = options.From ?? {};
+  const named = KeyId !== undefined || Keys !== undefined;
+  return {
+    ours: (name) => name.length > SUFFIX.length && name.endsWith(SUFFIX),
+    file: (path, told) =>
+      rewrapFile(path, path, { ...options, ...told }, tools).catch((error) => {
+        const isOfOthers = error instanceof EnvelopeError && error.code === "NO_DATA_KEY" && !error.cause;
+        if (named && isOfOthers) return undefined;
+        throw error;
+      }),
+  };
+}
+
 async function* kept(intake: Intake, options: RewrapOptions, tools: RewrapTools): Pieces {
   const { From = {}, To, signal, onProgress } = options;
   const received = await readHeader(intake, headerLimits(From));
   const demands = { context: From.EncryptionContext ?? {}, uncommitted: allowsUncommitted(From) };
-  yield await rewrapHeader({ from: tools.keys(From), to: tools.keys(To) }, received, demands);
+  const header = rewrapHeader({ from: tools.keys(From), to: tools.keys(To) }, received, demands);
+  yield await untilAborted(header, signal);
   let done = received.body.length + received.authentication.length;
   while (true) {
     signal?.throwIfAborted();

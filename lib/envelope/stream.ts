@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import type { Body } from "./body.ts";
 import { EnvelopeError } from "./error.ts";
 import { type ByteSource, type Intake, isByteSource, StreamIntake } from "./intake.ts";
 
@@ -36,19 +35,17 @@ export function readable(
   });
 }
 
-/** A KMS that does not answer keeps nobody who has given up. */
-export function untilAborted<T extends { body: Body }>(
+/** A KMS that does not answer keeps nobody who has given up; `late` gets what it answers then. */
+export function untilAborted<T>(
   work: Promise<T>,
   signal: AbortSignal | undefined,
+  late: (value: T) => void = () => {},
 ): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const abort = () => {
       reject(signal.reason);
-      work.then(
-        ({ body }) => body.key.fill(0),
-        () => {},
-      );
+      work.then(late, () => {});
     };
     if (signal.aborted) return abort();
     signal.addEventListener("abort", abort, { once: true });

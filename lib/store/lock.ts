@@ -6,15 +6,15 @@ import { resultCode, StoreUnavailable, unavailable } from "./errors.ts";
 
 /**
  * Runs `body` while nobody else, in this process or any other, is in a section of the same directory. The
- * lock is SQLite's on `DIRECTORY/lock.db`, so the kernel releases it when the holder dies. Not re-entrant.
- * Throws StoreUnavailable when the section is not free within `timeout` milliseconds.
+ * lock is SQLite's on `DIRECTORY/lock.db`, or what `name` says, so the kernel releases it when the holder dies. Not
+ * re-entrant. Throws StoreUnavailable "locked" when the section is not free within `timeout` milliseconds.
  */
 export async function withLock<T>(
   directory: string,
   body: () => T | Promise<T>,
-  options?: { timeout?: number },
+  options?: { timeout?: number; name?: string },
 ): Promise<T> {
-  const file = join(directory, "lock.db");
+  const file = join(directory, options?.name ?? "lock.db");
   const database = await acquire(file, options?.timeout ?? 30_000);
   try {
     return await body();
