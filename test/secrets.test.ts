@@ -1,5 +1,8 @@
+import { execFileSync, spawn } from "node:child_process";
 import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -70,9 +73,15 @@ interface Answer {
 }
 
 /** Sends a body as it is, signed for the operation. */
-async function post(url: string, credentials: Signature, target: string, body: string): Promise<Answer> {
+async function post(
+  url: string,
+  credentials: Signature,
+  target: string,
+  body: string,
+  region = REGION,
+): Promise<Answer> {
   const { host, hostname } = new URL(url);
-  const signed = await newSigner("kms", REGION, credentials).sign({
+  const signed = await newSigner("kms", region, credentials).sign({
     method: "POST",
     protocol: "http:",
     hostname,
@@ -386,6 +395,56 @@ describe("secrets", () => {
     expect(canaries.in(text)).toEqual([]);
   });
 });
+
+test("a server's memory has nothing of the requests that it has answered", { timeout: 60_000 }, async () => {
+  const home = mkdtempSync(join(tmpdir(), "keystead-heap-"));
+  const cli = [join(import.meta.dirname, "../dist/cli.js"), "--directory", join(home, "data"), "--json"];
+  const created = execFileSync(process.execPath, [...cli, "credentials", "create"], { encoding: "utf8" });
+  const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = JSON.parse(created);
+  // Node writes all that JavaScript holds, once what nobody holds is collected: its strings, and none of its buffers.
+  const node = ["--heapsnapshot-signal=SIGUSR2", `--diagnostic-dir=${home}`];
+  const child = spawn(process.execPath, [...node, ...cli, "serve", "--port", "0"], { stdio: "pipe" });
+  try {
+    const canaries = new Canaries();
+    canaries.plant("secret access key", secretAccessKey);
+    canaries.plant("PIN", readFileSync(join(home, "data", "pin"), "utf8").trim());
+    const log: string[] = [];
+    child.stderr.on("data", (data) => log.push(String(data)));
+    const { Url } = JSON.parse(String((await once(child.stdout, "data"))[0]));
+    const ask = async (target: string, input: Members) => {
+      const signer = { accessKeyId, secretAccessKey };
+      return JSON.parse((await post(Url, signer, target, written(input), "us-east-1")).text);
+    };
+    const { KeyId } = (await ask("CreateKey", {})).KeyMetadata;
+    const Plaintext = canaries.plant("plaintext", randomBytes(48));
+    const { CiphertextBlob } = await ask("Encrypt", { KeyId, Plaintext });
+    expect((await ask("Decrypt", { CiphertextBlob })).Plaintext).toBe(Plaintext.toString("base64"));
+    const dataKey = await ask("GenerateDataKey", { KeyId, KeySpec: "AES_256" });
+    canaries.plant("data key", Buffer.from(dataKey.Plaintext, "base64"));
+    const random = await ask("GenerateRandom", { NumberOfBytes: 32 });
+    canaries.plant("random bytes", Buffer.from(random.Plaintext, "base64"));
+    await ask("Encrypt", { KeyId, Plaintext: Buffer.concat(Array(100).fill(Plaintext)) });
+    child.kill("SIGUSR2");
+    const snapshot = await snapshotIn(home);
+    for (const known of [accessKeyId, KeyId]) expect(snapshot).toContain(known);
+    expect(canaries.in(snapshot)).toEqual([]);
+    expect(log).toEqual([]);
+  } finally {
+    child.kill("SIGKILL");
+    await once(child, "close");
+    rmSync(home, { recursive: true });
+  }
+});
+
+/** The heap snapshot that a process is writing there, once it is whole. */
+async function snapshotIn(directory: string): Promise<string> {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const name = readdirSync(directory).find((each) => each.endsWith(".heapsnapshot"));
+    const text = name === undefined ? "" : readFileSync(join(directory, name), "latin1");
+    if (text.trimEnd().endsWith("]}")) return text;
+  }
+}
 
 /** Makes the material of a key what its binding does not fit. */
 function damage(directory: string, KeyId: string): void {
