@@ -178,6 +178,10 @@ test("deleted material takes the key's use with it, and can be brought back", as
   expect((await stateOf(KeyId))?.KeyState).toBe("PendingImport");
   expect(await refusal(kms.decrypt({ CiphertextBlob }))).toMatch(/pending import/);
   await kms.deleteImportedKeyMaterial({ KeyId });
+  const unknown = "0".repeat(64);
+  expect(await refusal(kms.deleteImportedKeyMaterial({ KeyId, KeyMaterialId: unknown }))).toBe(
+    `NotFoundException: ${Arn} has no key material ${unknown}.`,
+  );
   await importInto(KeyId, material, { ...forever, ImportType: "EXISTING_KEY_MATERIAL", KeyMaterialId });
   expect(text((await kms.decrypt({ CiphertextBlob })).Plaintext)).toBe("kept");
 });

@@ -1,4 +1,4 @@
-import { UnsupportedOperationException, ValidationException } from "../errors.ts";
+import { NotFoundException, UnsupportedOperationException, ValidationException } from "../errors.ts";
 import {
   arnOf,
   importMaterial,
@@ -9,7 +9,7 @@ import {
   type WrappingAlgorithm,
   wrappings,
 } from "../keys.ts";
-import { operation, states } from "../operation.ts";
+import { operation, type Request, states } from "../operation.ts";
 import { string, structure } from "../shape.ts";
 import * as shapes from "../shapes.ts";
 import type { KeyRow } from "../store.ts";
@@ -128,6 +128,7 @@ export const deleteImportedKeyMaterial = operation({
   async decide(request, input, key) {
     checkExternal(key);
     const wanted = input.KeyMaterialId ?? key.materialId;
+    if (input.KeyMaterialId !== undefined) await checkKnown(request, key, input.KeyMaterialId);
     const changes = await removeMaterial(request, key, ({ materialId }) => materialId === wanted);
     return { output: { KeyId: arnOf(key), KeyMaterialId: shownMaterialId(key, wanted) }, changes };
   },
@@ -143,6 +144,11 @@ const isOffered = (name: string): name is WrappingAlgorithm => Object.hasOwn(wra
 
 function checkExternal(key: KeyRow): void {
   if (key.origin !== "EXTERNAL") throw invalidOrigin(key);
+}
+
+async function checkKnown({ store }: Request, key: KeyRow, materialId: string): Promise<void> {
+  if ((await store.backingKey(key.region, key.keyId, materialId)) === undefined)
+    throw new NotFoundException(`${arnOf(key)} has no key material ${materialId}.`);
 }
 
 interface Expiring {

@@ -57,8 +57,6 @@ export const createKey = operation({
         `KeySpec ${algorithm.keySpec} is not supported with Origin EXTERNAL.`,
       );
     const multiRegion = input.MultiRegion ?? false;
-    if (multiRegion && store !== undefined)
-      throw new UnsupportedOperationException("Keys in custom key stores cannot be multi-Region keys.");
     const keyUsage = usageOf(algorithm, input.KeyUsage);
     checkTags(input.Tags ?? []);
     const key = { region, account, keyId: newKeyId(multiRegion), keySpec: algorithm.keySpec };
