@@ -12,6 +12,7 @@ import { operations } from "../dist/operations.js";
 import { Admission } from "../dist/request/admission.js";
 import { Requests } from "../dist/request.js";
 import { inFlight } from "./round.mjs";
+import { claim, say } from "./tell.mjs";
 
 const account = "111122223333";
 const key = `arn:aws:kms:us-east-1:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
@@ -169,22 +170,18 @@ async function inTotal() {
   }
 }
 
-const row = (what, { p50, p99 }) => ({ what, "p50 ns": p50.toFixed(0), "p99 ns": p99.toFixed(0) });
-console.table([
-  row("an empty call", empty),
-  row("10 statements, 5 conditions", policy),
-  row("one grant of 10", few),
-  row("one grant of 10,000", many),
-]);
-const claim = (name, measured, wanted, unit) =>
-  console.log(
-    `${name}: ${measured.toFixed(2)} ${unit}, at most ${wanted}: ${measured <= wanted ? "reached" : "missed"}`,
-  );
-claim("p50 of a decision", policy.p50 / 1000, 3, "µs");
-claim("10,000 grants beside 10", many.p50 / few.p50, 1.5, "×");
+for (const [what, { p50, p99 }] of [
+  ["an empty call", empty],
+  ["10 statements, 5 conditions", policy],
+  ["one grant of 10", few],
+  ["one grant of 10,000", many],
+])
+  say(`${what}: ${p50.toFixed(0)} ns, p99 ${p99.toFixed(0)} ns`);
+claim("p50 of a decision", policy.p50 / 1000, { atMost: 3, unit: " µs" });
+claim("10,000 grants beside 10", many.p50 / few.p50, { atMost: 1.5, unit: " ×" });
 const { access, alone, together } = await inTotal();
-console.log(
+say(
   `access takes ${access.toFixed(2)} µs of a request; an Encrypt ${alone.toFixed(0)} µs alone, ${together.toFixed(1)} µs of 64 in flight`,
 );
-claim("access in total, of an Encrypt alone", (access / alone) * 100, 10, "%");
-claim("access in total, of one of 64 in flight", (access / together) * 100, 10, "%");
+claim("access in total, of an Encrypt alone", (access / alone) * 100, { atMost: 10, unit: " %" });
+claim("access in total, of one of 64 in flight", (access / together) * 100, { atMost: 10, unit: " %" });

@@ -12,6 +12,7 @@ export class Contender {
     const contender = new Contender();
     contender.#child = fork(new URL(`contenders/${name}.mjs`, import.meta.url), {
       env: { ...process.env, ...environment },
+      execArgv: ["--expose-gc"],
     });
     await contender.#answer();
     return contender;
@@ -43,23 +44,42 @@ export class Contender {
   }
 }
 
-const loop = new URL("../build/loop/bench/pkcs11_loop", import.meta.url).pathname;
+/** The programs of bench/native, and the arguments that follow from a task. */
+const loops = {
+  // One HSM operation a record, on so many threads: "gcm-encrypt x4".
+  raw(task, { BENCH_MODULE, BENCH_TOKEN }) {
+    const [operation, threads] = task.split(" x");
+    return ["pkcs11_loop", BENCH_MODULE, BENCH_TOKEN, operation, "256", threads];
+  },
+  // The engine's own AES-GCM on every core: "seal fresh 65536".
+  gcm(task, { BENCH_SIZE }) {
+    const [operation, output, frame] = task.split(" ");
+    return ["gcm_loop", operation, output, BENCH_SIZE, frame];
+  },
+};
 
-/** The raw C++ loop: one HSM operation a record, on as many threads as serve it best. */
-export class RawLoop {
+/** A raw C++ loop, started for each round. */
+export class Loop {
+  #command;
   #environment;
 
-  constructor(environment) {
-    if (!existsSync(loop)) throw new Error(`${loop} is missing; npm run bench builds it`);
+  static exists(name) {
+    return name in loops;
+  }
+
+  constructor(name, environment) {
+    this.#command = loops[name];
     this.#environment = { ...process.env, ...environment };
   }
 
   async round(task, seconds) {
-    const { BENCH_MODULE, BENCH_TOKEN } = this.#environment;
-    const [operation, threads] = task.split(" x");
-    const args = [BENCH_MODULE, BENCH_TOKEN, operation, "256", threads, String(seconds)];
-    const { stdout } = await promisify(execFile)(loop, args, { env: this.#environment });
-    return { perSecond: JSON.parse(stdout).perSecond, lagP99: 0, rss: 0 };
+    const [name, ...rest] = this.#command(task, this.#environment);
+    const program = new URL(`../build/loop/bench/${name}`, import.meta.url).pathname;
+    if (!existsSync(program)) throw new Error(`${program} is missing; npm run bench builds it`);
+    const { stdout } = await promisify(execFile)(program, [...rest, String(seconds)], {
+      env: this.#environment,
+    });
+    return { perSecond: JSON.parse(stdout).perSecond };
   }
 
   async close() {}

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kms } from "../dist/index.js";
 import { inFlight } from "./round.mjs";
+import { claim, say } from "./tell.mjs";
 
 const count = Number(process.argv[2] ?? 100_000);
 const home = mkdtempSync(join(process.env.BENCH_TMP ?? tmpdir(), "keystead-keys-"));
@@ -38,13 +39,11 @@ async function measure(kms) {
   return { ...costs, handles, rss: process.memoryUsage.rss() };
 }
 
-const report = (name, { alone, together, handles, rss }, base) => {
-  const ratio = (value, figure) => (base ? ` (${(value / base[figure]).toFixed(2)} ×)` : "");
-  console.log(
-    `${name}: ${alone.toFixed(0)} µs alone${ratio(alone, "alone")}, ${together.toFixed(1)} µs each of 64 in flight` +
-      `${ratio(together, "together")}; ${handles} handles, ${(rss / 1e6).toFixed(0)} MB resident`,
+const report = (name, { alone, together, handles, rss }) =>
+  say(
+    `${name}: ${alone.toFixed(0)} µs alone, ${together.toFixed(1)} µs each of 64 in flight; ` +
+      `${handles} handles, ${(rss / 1e6).toFixed(0)} MB resident`,
   );
-};
 
 try {
   const { kms } = await open();
@@ -53,12 +52,16 @@ try {
   report("10 keys", few);
   const started = performance.now();
   await make(kms, count - keys.length);
-  console.log(`made ${keys.length} keys in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  say(`made ${keys.length} keys in ${((performance.now() - started) / 1000).toFixed(0)} s`);
   await kms.close();
   for (const handles of [undefined, count]) {
     const { kms, opened } = await open(handles);
-    console.log(`opened with ${keys.length} keys in ${opened.toFixed(0)} ms`);
-    report(`${keys.length} keys, ${handles ?? "default"} handles`, await measure(kms), few);
+    const room = `${handles ?? "default"} handles`;
+    claim(`opened with ${keys.length} keys`, opened, { atMost: 2000, unit: " ms" });
+    const many = await measure(kms);
+    report(`${keys.length} keys, ${room}`, many);
+    claim(`${room}, alone`, many.alone / few.alone, { atMost: 1.5, unit: " ×" });
+    claim(`${room}, 64 in flight`, many.together / few.together, { atMost: 1.5, unit: " ×" });
     await kms.close();
   }
 } finally {

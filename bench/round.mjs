@@ -5,9 +5,11 @@ import Benchmark from "benchmark";
 /**
  * Serves rounds to the parent process. `tasks` maps a name to a function that does some operations and gives
  * (a promise of) how many; a round answers operations a second, the event loop's lag and the peak of memory.
+ * `between` is called, untimed, before each run of a task that takes 50 ms or more, and at a round's end: it frees what
+ * the last run has made. Each round warms up first: it prepares, compiles, and touches the memory that the machine gave
+ * up since the last one, which costs more than what is measured.
  */
-export function contend(tasks, close = () => {}) {
-  const warm = new Set();
+export function contend(tasks, close = () => {}, between = () => {}) {
   process.on("message", async (message) => {
     if (message === "close") {
       await close();
@@ -16,10 +18,10 @@ export function contend(tasks, close = () => {}) {
     }
     try {
       const task = tasks[message.task];
-      // The first time also prepares, compiles and touches memory that nobody has touched yet.
-      if (!warm.has(task)) await task();
-      warm.add(task);
-      process.send(await round(task, message.seconds));
+      await task();
+      const figures = await round(task, between, message.seconds);
+      between();
+      process.send(figures);
     } catch (error) {
       process.send({ error: `${error.name}: ${error.message}` });
     }
@@ -27,24 +29,32 @@ export function contend(tasks, close = () => {}) {
   process.send("ready");
 }
 
-function round(task, seconds) {
+function round(task, between, seconds) {
   const lag = monitorEventLoopDelay({ resolution: 1 });
   let operations = 0;
   let error;
   return new Promise((resolve, reject) => {
-    new Benchmark({
+    const run = async (deferred) => {
+      try {
+        operations = await task();
+      } catch (thrown) {
+        error = thrown;
+        benchmark.abort();
+      }
+      deferred.resolve();
+    };
+    // benchmark.js compiles the source text of `fn` and `setup`, and calls the functions themselves when that throws at
+    // their first step, as it does here, where they know names that the text alone does not.
+    const benchmark = new Benchmark({
       defer: true,
       maxTime: seconds,
-      minSamples: 3,
+      minSamples: 1,
       initCount: 1,
-      async fn(deferred) {
-        try {
-          operations = await task();
-        } catch (thrown) {
-          error = thrown;
-          this.abort();
-        }
-        deferred.resolve();
+      setup() {
+        between();
+      },
+      fn(deferred) {
+        run(deferred);
       },
       onStart: () => lag.enable(),
       onAbort: () => reject(error),
@@ -55,7 +65,8 @@ function round(task, seconds) {
         const rss = process.resourceUsage().maxRSS * 1024;
         resolve({ perSecond: this.hz * operations, lagP99, rss });
       },
-    }).run({ async: true });
+    });
+    benchmark.run({ async: true });
   });
 }
 

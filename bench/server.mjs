@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DecryptCommand, EncryptCommand, GenerateDataKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { Kms } from "../dist/index.js";
+import { claim, say } from "./tell.mjs";
 
 const CONNECTIONS = 32;
 const [role = "4", more = "3"] = process.argv.slice(2);
@@ -143,10 +144,12 @@ async function compare(seconds, turns) {
       figures[name].map((each) => each[figure]).sort((a, b) => a - b)[Math.floor(turns / 2)];
     for (const name of Object.keys(served.requests)) {
       const [rate, bare] = [median(name, "rate"), median(`echo of ${name}`, "rate")];
-      console.log(
-        `${name}: ${rate.toFixed(0)}/s, ${(rate / bare).toFixed(2)} × the echo's ${bare.toFixed(0)}/s; ` +
-          `p99 ${median(name, "p99").toFixed(1)} ms, the echo's ${median(`echo of ${name}`, "p99").toFixed(1)} ms`,
+      const [p99, bareP99] = [median(name, "p99"), median(`echo of ${name}`, "p99")];
+      say(
+        `${name}: ${rate.toFixed(0)}/s, p99 ${p99.toFixed(1)} ms; the echo ${bare.toFixed(0)}/s, p99 ${bareP99.toFixed(1)} ms`,
       );
+      claim(`${name} : the echo`, rate / bare, { atLeast: 0.35, unit: " ×" });
+      claim(`${name}, p99`, p99, { atMost: 15, unit: " ms" });
     }
   } finally {
     for (const child of children) child.disconnect();
