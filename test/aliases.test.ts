@@ -69,6 +69,41 @@ describe("an alias", () => {
     );
   });
 
+  test("moves to keys of its type and usage, whatever their spec", async () => {
+    const specs = {
+      symmetric: { KeySpec: "SYMMETRIC_DEFAULT", KeyUsage: "ENCRYPT_DECRYPT" },
+      rsa: { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" },
+      encrypting: { KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" },
+      p256: { KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" },
+      agreeing: { KeySpec: "ECC_NIST_P256", KeyUsage: "KEY_AGREEMENT" },
+      ed25519: { KeySpec: "ECC_NIST_EDWARDS25519", KeyUsage: "SIGN_VERIFY" },
+      mac256: { KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC" },
+      mac512: { KeySpec: "HMAC_512", KeyUsage: "GENERATE_VERIFY_MAC" },
+    } as const;
+    const ids: Record<string, string> = {};
+    for (const [name, input] of Object.entries(specs)) {
+      ids[name] = (await newKey(kms, input)).KeyId;
+      await kms.createAlias({ AliasName: `alias/at-${name}`, TargetKeyId: ids[name] });
+    }
+    const moves = (from: string, to: string) =>
+      refusal(kms.updateAlias({ AliasName: `alias/at-${from}`, TargetKeyId: ids[to] }));
+    for (const [from, to] of [
+      ["symmetric", "encrypting"],
+      ["encrypting", "symmetric"],
+      ["symmetric", "mac256"],
+      ["mac256", "symmetric"],
+      ["rsa", "encrypting"],
+      ["p256", "agreeing"],
+    ] as const)
+      expect(await moves(from, to)).toMatch(/^ValidationException: .* must keep a target of the same type/);
+    for (const [from, to] of [
+      ["rsa", "p256"],
+      ["p256", "ed25519"],
+      ["mac256", "mac512"],
+    ] as const)
+      await kms.updateAlias({ AliasName: `alias/at-${from}`, TargetKeyId: ids[to] });
+  });
+
   test("can be deleted whatever the state of its key", async () => {
     const [off, pending] = [await newKey(kms), await newKey(kms)];
     await kms.createAlias({ AliasName: "alias/off", TargetKeyId: off.KeyId });

@@ -15,6 +15,9 @@ import type { KeyRow } from "../store.ts";
 
 const ALIASES_PER_KEY = 50;
 
+/** Besides its usage, what AWS calls the type of a key: a pair of keys, or one secret. */
+const isSecret = ({ keySpec }: KeyRow) => algorithmOf(keySpec as KeySpec).material.type === "secret";
+
 /** The key that an alias leaves behind: its state does not matter, whether the caller may does. */
 const leaving = (action: string) => ({ action, aliases: false, states: states.reading });
 
@@ -83,11 +86,7 @@ export const updateAlias = operation({
     const alias = await store.alias(region, account, name);
     if (alias === undefined) throw aliasNotFound(arn);
     const present = await request.admit(alias.keyId, leaving("kms:UpdateAlias"));
-    const fits =
-      present.keyUsage === key.keyUsage &&
-      algorithmOf(present.keySpec as KeySpec).material.type ===
-        algorithmOf(key.keySpec as KeySpec).material.type;
-    if (!fits)
+    if (present.keyUsage !== key.keyUsage || isSecret(present) !== isSecret(key))
       throw new ValidationException(
         `Alias ${arn} must keep a target of the same type and usage: ${present.keySpec} for ${present.keyUsage}.`,
       );
