@@ -14,6 +14,7 @@ import { admitMessage, type MessageHeader, newMessage } from "./envelope/message
 import {
   allowsUncommitted,
   checkFrameLength,
+  checkSignedMessages,
   type DecryptOptions,
   type DirectoryOptions,
   type DirectoryResult,
@@ -226,11 +227,12 @@ export class Envelope {
     options: RecordOptions,
   ): AsyncGenerator<Uint8Array, void, void> {
     const ours = this.records(options);
-    try {
-      yield* inBatches(source, (batch) => ours.encrypt(batch), options.signal);
-    } finally {
-      ours.close();
-    }
+    yield* inBatches(
+      source,
+      (batch) => ours.encrypt(batch),
+      () => ours.close(),
+      options.signal,
+    );
   }
 
   /** A plaintext, or an error, for each message, in their order. */
@@ -239,18 +241,20 @@ export class Envelope {
     options: RecordOptions = {},
   ): AsyncGenerator<OpenedRecord, void, void> {
     const ours = this.records(options);
-    try {
-      yield* inBatches(source, (batch) => ours.decrypt(batch), options.signal);
-    } finally {
-      ours.close();
-    }
+    yield* inBatches(
+      source,
+      (batch) => ours.decrypt(batch),
+      () => ours.close(),
+      options.signal,
+    );
   }
 
   async #begin(options: EncryptOptions): Promise<Started> {
     options.signal?.throwIfAborted();
     const { EncryptionContext = {}, FrameLength = FRAME_LENGTH, Signed = false } = options;
     checkFrameLength(FrameLength);
-    const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed };
+    const { encryptedDataKeys: maxKeys } = headerLimits(options);
+    const message = { context: EncryptionContext, frameLength: FrameLength, signed: Signed, maxKeys };
     const made = newMessage(this.#keys(options), message);
     const { head, body, header, witness } = await untilAborted(made, options.signal, wipe);
     await tell(options, header, body);
@@ -259,6 +263,7 @@ export class Envelope {
 
   async #admit(source: Uint8Array | Intake, options: DecryptOptions): Promise<Started> {
     options.signal?.throwIfAborted();
+    checkSignedMessages(options);
     const limits = headerLimits(options);
     const received =
       source instanceof Uint8Array ? parseHeader(source, limits) : await readHeader(source, limits);

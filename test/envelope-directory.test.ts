@@ -363,4 +363,10 @@ test("an abort is honoured though the KMS never answers, and the key that comes 
   const opening = new Envelope().decrypt(message, { Keys: slow, signal: again.signal });
   setTimeout(() => again.abort(new Error("enough")), 10);
   await expect(opening).rejects.toThrow("enough");
+  for (const Body of ["keep", "reseal"] as const) {
+    const last = new AbortController();
+    const moving = kms.envelope.rewrap(message, { To: { Keys: slow }, Body, signal: last.signal });
+    setTimeout(() => last.abort(new Error("enough")), 50);
+    await expect(moving).rejects.toMatchObject({ name: "AbortError" });
+  }
 });

@@ -10,7 +10,14 @@ import {
   KmsKeyringNode,
 } from "@aws-crypto/client-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Envelope, EnvelopeError, type OpenedRecord, RawAesKey } from "../lib/envelope.ts";
+import {
+  Envelope,
+  EnvelopeError,
+  type KmsClient,
+  KmsKeys,
+  type OpenedRecord,
+  RawAesKey,
+} from "../lib/envelope.ts";
 import { Kms } from "../lib/kms.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "keystead-records-"));
@@ -228,6 +235,56 @@ describe("a data key", () => {
     await delay(10);
     expect(keys.length).toBeGreaterThan(67);
     for (const key of keys) expect(key.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test("is wiped when its time is over, though nobody asks again", async () => {
+    const keys: Uint8Array[] = [];
+    const envelope = new Envelope({
+      async request(operation, input) {
+        const output = (await kms.request(operation, input)) as { Plaintext: Uint8Array };
+        keys.push(output.Plaintext);
+        return output;
+      },
+    });
+    const records = envelope.records({ KeyId, MaxAge: 300 });
+    const messages = await records.encrypt([randomBytes(9)]);
+    await records.decrypt(messages);
+    expect(keys.map((key) => key.some((byte) => byte !== 0))).toEqual([true, true]);
+    await expect
+      .poll(() => keys.some((key) => key.some((byte) => byte !== 0)), { timeout: 5_000 })
+      .toBe(false);
+    expect((await records.decrypt(messages))[0]?.Plaintext?.length).toBe(9);
+    expect(keys.length).toBe(3);
+    records.close();
+  });
+
+  test("that the KMS never gives keeps nobody who has given up, and is wiped when it comes late", async () => {
+    let answer: (output: object) => void = () => {};
+    const waiting = () =>
+      new Promise<never>((resolve) => {
+        answer = resolve as typeof answer;
+      });
+    const client: KmsClient = { generateDataKey: waiting, encrypt: waiting, decrypt: waiting };
+    const silent = { Keys: new KmsKeys(client, [KeyId]) };
+    const [message] = (await all(kms.envelope.encryptRecords([randomBytes(9)], { KeyId }))) as [Uint8Array];
+    async function* later(record: Uint8Array) {
+      yield record;
+    }
+    const offline = new Envelope();
+    for (const [way, record] of [
+      ["encryptRecords", randomBytes(9)],
+      ["decryptRecords", message],
+    ] as const) {
+      for (const source of [[record], later(record)]) {
+        const abort = new AbortController();
+        const out = all<unknown>(offline[way](source, { ...silent, signal: abort.signal }));
+        setTimeout(() => abort.abort(new Error("enough")), 20);
+        await expect(out).rejects.toThrow("enough");
+        const Plaintext = randomBytes(32);
+        answer({ Plaintext, KeyId, CiphertextBlob: randomBytes(99) });
+        await expect.poll(() => Plaintext.every((byte) => byte === 0)).toBe(true);
+      }
+    }
   });
 
   test("has limits that make sense", () => {

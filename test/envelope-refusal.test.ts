@@ -223,6 +223,37 @@ describe("the caller's own demands", () => {
     await expectRefused(message, "NO_DATA_KEY", { KeyId: [] });
   });
 
+  test.each<DecryptOptions>([
+    { SignedMessages: "held" as "hold" },
+    { MaxHeldLength: Number.NaN },
+    { MaxEncryptedDataKeys: Number.NaN },
+    { MaxEncryptedDataKeys: 0 },
+    { MaxFrameLength: Number.NaN },
+    { MaxFrameLength: 2 ** 32 },
+    { CommitmentPolicy: "NONE" as "FORBID_ENCRYPT_ALLOW_DECRYPT" },
+  ])("%o is misuse, and no lack of a limit", async (options) => {
+    await expect(envelope.decrypt(message, options)).rejects.toThrow(TypeError);
+    const { error, plaintext: out } = await released(message, options);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(out.length).toBe(0);
+  });
+
+  test("no message is written that its reader would refuse", async () => {
+    const seventeen = Array.from({ length: 17 }, () => KeyId);
+    const sealing = envelope.encrypt(plaintext, { KeyId: seventeen });
+    await expect(sealing).rejects.toMatchObject({ code: "LIMIT" });
+    const records = envelope.records({ KeyId: seventeen });
+    await expect(records.encrypt([plaintext])).rejects.toMatchObject({ code: "LIMIT" });
+    for (const Body of ["keep", "reseal"] as const) {
+      const moving = envelope.rewrap(message, { To: { KeyId: seventeen }, Body });
+      await expect(moving).rejects.toMatchObject({ code: "LIMIT" });
+    }
+    const more = { MaxEncryptedDataKeys: 17 };
+    const long = await envelope.encrypt(plaintext, { KeyId: seventeen, ...more });
+    await expectRefused(long, "LIMIT");
+    expect((await envelope.decrypt(long, more)).length).toBe(plaintext.length);
+  });
+
   test("a caller who may not decrypt", async () => {
     const stranger = kms.as("arn:aws:iam::000000000000:user/stranger", { policies: [] }).envelope;
     const error = await stranger.decrypt(message).catch((caught) => caught);

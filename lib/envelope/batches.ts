@@ -1,3 +1,5 @@
+import { untilAborted } from "./stream.ts";
+
 /** Records that cross at once, by number and by bytes. */
 const RECORDS = 4096;
 const BYTES = 4 << 20;
@@ -8,29 +10,36 @@ const IN_FLIGHT = 3;
 
 const WAKE = Symbol();
 
-/** What `work` makes of the records, in their order, in batches; no more is taken in than that. */
+/**
+ * What `work` makes of the records, in their order, in batches; no more is taken in than that. `close` is called at the end, and
+ * again when work that nobody waited for is done.
+ */
 export async function* inBatches<Result>(
   source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   work: (records: Uint8Array[]) => Promise<readonly Result[]>,
+  close: () => void,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Result, void, void> {
   const running: Promise<readonly Result[]>[] = [];
+  let settled: Promise<unknown> = Promise.resolve();
   // A source that answers when it likes must not keep what is done already.
   const inFlight = Symbol.asyncIterator in source ? 1 : IN_FLIGHT;
   try {
     for await (const batch of Symbol.asyncIterator in source ? gathered(source, signal) : taken(source)) {
       signal?.throwIfAborted();
-      const passing = work(batch);
-      passing.catch(ignore);
-      running.push(passing);
-      if (running.length >= inFlight) yield* (await running.shift()) as readonly Result[];
+      const one = work(batch);
+      running.push(one);
+      settled = Promise.allSettled([settled, one]);
+      if (running.length >= inFlight)
+        yield* await untilAborted(running.shift() as (typeof running)[0], signal);
     }
     while (running.length > 0) {
       signal?.throwIfAborted();
-      yield* (await running.shift()) as readonly Result[];
+      yield* await untilAborted(running.shift() as (typeof running)[0], signal);
     }
   } finally {
-    await Promise.allSettled(running);
+    close();
+    settled.then(close);
   }
 }
 

@@ -6,7 +6,7 @@ import { EnvelopeError } from "./error.ts";
  * until the data key at hand is too old.
  */
 export interface ReuseLimits {
-  /** Milliseconds; default 5 minutes. */
+  /** Milliseconds, from when the data key is there; then it is wiped, used or not. Default 5 minutes. */
   MaxAge?: number | undefined;
   /** Messages that are encrypted under one data key, at most 2^32; default 1,000,000. */
   MaxMessages?: number | undefined;
@@ -60,6 +60,7 @@ export class DataKeyCache {
   readonly #capacity: number;
   #current: Kept | undefined;
   #making: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
   readonly #opened = new Map<string, { kept: Promise<Shared>; madeAt: number }>();
 
   constructor(limits: ReuseLimits, capacity = 1_000) {
@@ -109,6 +110,7 @@ export class DataKeyCache {
         .then((shared) => {
           this.#current?.shared.retire();
           this.#current = { shared, madeAt: performance.now(), messages: 0, bytes: 0 };
+          this.#watch();
         })
         .finally(() => {
           this.#making = undefined;
@@ -130,6 +132,7 @@ export class DataKeyCache {
     this.#drop(name);
     const entry = { kept: open(), madeAt: performance.now() };
     this.#opened.set(name, entry);
+    this.#watch();
     entry.kept.catch(() => {
       if (this.#opened.get(name) === entry) this.#opened.delete(name);
     });
@@ -140,9 +143,33 @@ export class DataKeyCache {
 
   /** Wipes every data key. */
   clear(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#current?.shared.retire();
     this.#current = undefined;
     for (const name of [...this.#opened.keys()]) this.#drop(name);
+  }
+
+  /** Sees to it that no data key outlives its time in an idle cache. */
+  #watch() {
+    const [first] = this.#opened.values();
+    const oldest = Math.min(this.#current?.madeAt ?? Infinity, first?.madeAt ?? Infinity);
+    if (this.#timer !== undefined || oldest === Infinity) return;
+    const left = oldest + this.#limits.MaxAge - performance.now();
+    this.#timer = setTimeout(
+      () => this.#sweep(),
+      Math.min(Math.max(1, Math.ceil(left)), 2 ** 31 - 1),
+    ).unref();
+  }
+
+  #sweep() {
+    this.#timer = undefined;
+    if (this.#current && this.#old(this.#current.madeAt)) {
+      this.#current.shared.retire();
+      this.#current = undefined;
+    }
+    for (const [name, { madeAt }] of [...this.#opened]) if (this.#old(madeAt)) this.#drop(name);
+    this.#watch();
   }
 
   #drop(name: string) {

@@ -50,7 +50,7 @@ export interface NewMessage extends Opened {
 /** A header with a fresh data key and message id. The caller wipes `body.key`. */
 export async function newMessage(
   keys: KeyProvider,
-  options: { context: EncryptionContext; frameLength: number; signed: boolean },
+  options: { context: EncryptionContext; frameLength: number; signed: boolean; maxKeys: number },
 ): Promise<NewMessage> {
   const { frameLength, signed } = options;
   const suite = signed ? SIGNED_SUITE : DEFAULT_SUITE;
@@ -61,6 +61,7 @@ export async function newMessage(
   const messageId = randomBytes(suite.messageIdLength);
   const { plaintext, encrypted } = await keys.generate({ length: suite.keyLength, context });
   try {
+    checkKeyCount(encrypted, options.maxKeys);
     const { key, commitment } = derive(suite, plaintext, messageId);
     const header: Header = {
       suite,
@@ -82,6 +83,15 @@ export async function newMessage(
   } finally {
     plaintext.fill(0);
   }
+}
+
+/** Nothing is written that would be refused where it is read. */
+export function checkKeyCount(encrypted: readonly EncryptedDataKey[], limit: number): void {
+  if (encrypted.length <= limit) return;
+  throw new EnvelopeError(
+    "LIMIT",
+    `the data key is encrypted under ${encrypted.length} keys, the limit is ${limit}: raise MaxEncryptedDataKeys, here and where it is read`,
+  );
 }
 
 /** What the reader asks of a message. */
@@ -117,7 +127,7 @@ export async function admitMessage(
 export async function rewrapHeader(
   keys: { from: KeyProvider; to: KeyProvider },
   received: ReceivedHeader,
-  demands: Demands,
+  demands: Demands & { maxKeys: number },
 ): Promise<Uint8Array> {
   const { suite, context } = received;
   if (suite.signature) {
@@ -126,6 +136,7 @@ export async function rewrapHeader(
   const { key, plaintext } = await unlock(keys.from, received, demands);
   try {
     const encryptedDataKeys = await keys.to.encrypt(plaintext, { length: suite.keyLength, context });
+    checkKeyCount(encryptedDataKeys, demands.maxKeys);
     const header = serialiseHeader({ ...received, encryptedDataKeys }, encodeContext(context));
     if (suite.version === 2) return Buffer.concat([header, headerTag(suite, key, HEADER_IV, header)]);
     const iv = randomBytes(IV_LENGTH);

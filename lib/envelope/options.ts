@@ -32,6 +32,8 @@ export interface EncryptOptions extends PassOptions, Under {
    * key committing alone (suite 0x0478).
    */
   Signed?: boolean | undefined;
+  /** Keys that the data key is encrypted under, at most 65535. Default 16: readers take no more, unless told. */
+  MaxEncryptedDataKeys?: number | undefined;
 }
 
 /** Of the Encryption SDK. What is written is always committed to its data key: the first half changes nothing here. */
@@ -55,11 +57,11 @@ export interface DecryptOptions extends PassOptions {
    * MaxHeldLength in memory; `refuse` takes unsigned messages alone. Bytes and files are always held. Default `release`.
    */
   SignedMessages?: "release" | "hold" | "refuse" | undefined;
-  /** Default 64 MiB. */
+  /** Bytes of plaintext that `hold` keeps in memory at most. Default 64 MiB. */
   MaxHeldLength?: number | undefined;
-  /** Default 16. */
+  /** Of one message, 1 to 65535; beyond it is refused before any is decrypted. Default 16. */
   MaxEncryptedDataKeys?: number | undefined;
-  /** Default 16 MiB. A stream or a file takes about six times as much memory. A body that is not framed is one frame. */
+  /** Bytes of plaintext in a frame, 1 to 2^32 − 1. Default 16 MiB. A stream or a file takes about six times as much memory. A body that is not framed is one frame. */
   MaxFrameLength?: number | undefined;
 }
 
@@ -126,15 +128,30 @@ export interface DirectoryResult {
 }
 
 export function checkFrameLength(length: number): void {
-  if (Number.isInteger(length) && length >= 1 && length <= MAX_FRAME_LENGTH) return;
-  throw new TypeError(`FrameLength: must be a whole number from 1 to ${MAX_FRAME_LENGTH}`);
+  whole("FrameLength", length, 1, MAX_FRAME_LENGTH);
 }
 
 export function headerLimits(options: Pick<DecryptOptions, "MaxEncryptedDataKeys" | "MaxFrameLength">) {
+  const { MaxEncryptedDataKeys = MAX_ENCRYPTED_DATA_KEYS, MaxFrameLength = MAX_FRAME_LENGTH } = options;
   return {
-    encryptedDataKeys: options.MaxEncryptedDataKeys ?? MAX_ENCRYPTED_DATA_KEYS,
-    frameLength: options.MaxFrameLength ?? MAX_FRAME_LENGTH,
+    encryptedDataKeys: whole("MaxEncryptedDataKeys", MaxEncryptedDataKeys, 1, 0xffff),
+    frameLength: whole("MaxFrameLength", MaxFrameLength, 1, 0xffffffff),
   };
+}
+
+/** What is misspelt would quietly release. */
+export function checkSignedMessages({ SignedMessages = "release", MaxHeldLength = 0 }: DecryptOptions): void {
+  whole("MaxHeldLength", MaxHeldLength, 0, Number.MAX_SAFE_INTEGER);
+  if (["release", "hold", "refuse"].includes(SignedMessages)) return;
+  throw new TypeError(
+    `SignedMessages: must be "release", "hold" or "refuse", not ${JSON.stringify(SignedMessages)}`,
+  );
+}
+
+/** A limit that is no number would quietly be none. */
+function whole(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new TypeError(`${name}: must be a whole number from ${least} to ${most}`);
 }
 
 export function allowsUncommitted({

@@ -4,7 +4,7 @@ import { encodeContext, refuseReserved, requireContext } from "./context.ts";
 import { DataKeyCache, type ReuseLimits, Shared } from "./data-key-cache.ts";
 import { EnvelopeError } from "./error.ts";
 import { parseHeader, type ReceivedHeader, serialiseHeader } from "./header.ts";
-import { openDataKey } from "./message.ts";
+import { checkKeyCount, openDataKey } from "./message.ts";
 import type { DecryptOptions, EncryptOptions } from "./options.ts";
 import { inParallel } from "./parallel.ts";
 import type { KeyProvider } from "./provider.ts";
@@ -103,10 +103,16 @@ export class Records {
   }
 
   async #make(): Promise<Shared> {
-    const { keys, frameLength } = this.#tools;
+    const { keys, frameLength, limits } = this.#tools;
     const suite = DEFAULT_SUITE;
     const context = this.#context;
     const { plaintext, encrypted } = await keys.generate({ length: suite.keyLength, context });
+    try {
+      checkKeyCount(encrypted, limits.encryptedDataKeys);
+    } catch (error) {
+      plaintext.fill(0);
+      throw error;
+    }
     const blank = {
       messageId: new Uint8Array(suite.messageIdLength),
       commitment: new Uint8Array(COMMITMENT),

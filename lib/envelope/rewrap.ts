@@ -77,8 +77,13 @@ export function rewrapWay(options: RewrapOptions, tools: RewrapTools): InPlace {
 
 async function* kept(intake: Intake, options: RewrapOptions, tools: RewrapTools): Pieces {
   const { From = {}, To, signal, onProgress } = options;
-  const received = await readHeader(intake, headerLimits(From));
-  const demands = { context: From.EncryptionContext ?? {}, uncommitted: allowsUncommitted(From) };
+  const limits = headerLimits(From);
+  const received = await readHeader(intake, limits);
+  const demands = {
+    context: From.EncryptionContext ?? {},
+    uncommitted: allowsUncommitted(From),
+    maxKeys: limits.encryptedDataKeys,
+  };
   const header = rewrapHeader({ from: tools.keys(From), to: tools.keys(To) }, received, demands);
   yield await untilAborted(header, signal);
   let done = received.body.length + received.authentication.length;
@@ -108,7 +113,7 @@ async function* resealed(intake: Intake, options: RewrapOptions, tools: RewrapTo
     const { [PUBLIC_KEY]: _, ...context } = EncryptionContext;
     const source = new StreamIntake(startingWith(first, plain), signal);
     const as = { EncryptionContext: context, FrameLength: FrameLength || FRAME_LENGTH, Signed };
-    yield* tools.seal(source, { ...To, ...as, signal });
+    yield* tools.seal(source, { ...To, ...as, MaxEncryptedDataKeys: From?.MaxEncryptedDataKeys, signal });
   } finally {
     await plain.return();
   }
