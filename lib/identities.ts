@@ -1,11 +1,18 @@
 import { compilePolicy, type Layer, type Policy, type Principal } from "./access.ts";
 import { rootArn } from "./arn.ts";
 import { compiledRow } from "./identities/compiled.ts";
+import { roleOf } from "./identities/kept.ts";
 import { withTags } from "./identities/tags.ts";
 import type { PrincipalRow, Soon, Store } from "./store.ts";
 
-export { type AccessKey, hashOfToken, newAccessKey, sessionToken } from "./identities/access-key.ts";
-export { isKept, missingPrincipal } from "./identities/kept.ts";
+export {
+  type AccessKey,
+  hashOfToken,
+  newAccessKey,
+  newPrincipalId,
+  sessionToken,
+} from "./identities/access-key.ts";
+export { isKept, lookUp } from "./identities/kept.ts";
 export { checkedTags, type GivenTags, withTags } from "./identities/tags.ts";
 
 /** What a caller may by itself, before any key's policy or grant: as it is now. */
@@ -59,7 +66,7 @@ export class Identity {
   readonly #tags: Readonly<Record<string, string>> | undefined;
   /** The ARNs of the rows that say what the caller may; undefined where there can be none. */
   readonly #accountArn: string | undefined;
-  readonly #ownArn: string | undefined;
+  #ownArn: string | undefined;
   /** For as long as the store hands out the same rows. */
   #standing: Standing | undefined;
   #account: PrincipalRow | undefined;
@@ -81,8 +88,24 @@ export class Identity {
     const account = rowOf(this.#store, this.#accountArn);
     const own = rowOf(this.#store, this.#ownArn);
     if (account instanceof Promise || own instanceof Promise)
-      return Promise.all([account, own]).then((rows) => this.#of(...rows));
-    return this.#of(account, own);
+      return Promise.all([account, own]).then((rows) => this.#found(...rows));
+    return this.#found(account, own);
+  }
+
+  /** A session's ARN lacks the path of its role: nobody has said it where there is no session's record. */
+  #found(account: PrincipalRow | undefined, own: PrincipalRow | undefined): Soon<Standing> {
+    const { principal, session } = this;
+    if (
+      own !== undefined ||
+      account === undefined ||
+      principal.type !== "AssumedRole" ||
+      session !== undefined
+    )
+      return this.#of(account, own);
+    return roleOf(this.#store, principal).then(async (role) => {
+      if (role !== undefined) this.#ownArn = role.arn;
+      return this.#of(account, await rowOf(this.#store, role?.arn));
+    });
   }
 
   #of(account: PrincipalRow | undefined, own: PrincipalRow | undefined): Standing {
@@ -108,6 +131,7 @@ export class Identity {
     return {
       principal: {
         ...principal,
+        ...(own !== undefined && { principalId: own.principalId }),
         ...(known !== undefined && { roleArn: known }),
         ...(Object.keys(tags).length > 0 && { tags }),
       },
@@ -120,7 +144,7 @@ export class Identity {
 const rowOf = (store: Store, arn: string | undefined) =>
   arn === undefined ? undefined : store.principal(arn);
 
-/** Whose policies a caller has: its own, or its role's. A session's ARN lacks the path of its role. */
+/** Whose policies a caller has: its own, or its role's, as if that had no path. */
 function identityArn({ arn, account, type }: Principal): string | undefined {
   if (type === "User" || type === "Role") return arn;
   return type === "AssumedRole" ? `arn:aws:iam::${account}:role/${arn.split("/")[1]}` : undefined;

@@ -214,9 +214,9 @@ export interface Request {
   admitRetirement(reference: string, grantId: string): Promise<GrantRow>;
   /**
    * Rejects when the policy is malformed or too long, names users or roles that do not exist, or would lock the caller
-   * out of PutKeyPolicy, unless the check of that is bypassed.
+   * out of PutKeyPolicy, unless the check of that is bypassed. Else resolves to whom it means.
    */
-  checkPolicy(key: KeyRow, policy: string, bypassLockout: boolean): Promise<void>;
+  checkPolicy(key: KeyRow, policy: string, bypassLockout: boolean): Promise<KeyRow["policyPrincipals"]>;
   /** Throws unless the caller may do this to the resource (an ARN), which no key policy speaks for. */
   authorise(action: string, resource: string, about?: About): void;
   /** What would be decided of another request, and why. */

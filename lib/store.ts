@@ -15,6 +15,7 @@ export type {
   KeyRow,
   KeyUsageRow,
   New,
+  PrincipalIds,
   PrincipalRow,
   Rows,
   Soon,

@@ -198,7 +198,7 @@ describe("a grant", () => {
     const database = openDatabase(join(directory, "keystead.db"), 5000);
     database.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 49999)
       INSERT INTO grants SELECT region, key_id, printf('%064x', i), account, NULL, grantee_principal,
-      retiring_principal, issuing_account, operations, constraints, service, created_at
+      retiring_principal, issuing_account, operations, constraints, principals, created_at
       FROM grants, n WHERE grant_id = '${GrantId}'`);
     database.close();
     expect(await refusal(grant(KeyId))).toBe(`LimitExceededException: ${Arn} has 50000 grants, the limit.`);

@@ -53,6 +53,7 @@ describe("an account whose identities are kept here", () => {
     const { Principal } = await kms.iam.getPrincipal({ Principal: user("ann") });
     expect(Principal).toEqual({
       Arn: user("ann"),
+      PrincipalId: expect.stringMatching(/^AIDA[A-Z2-7]{17}$/),
       Type: "User",
       CreateDate: new Date(deployment.clock.now),
       Policies: {},
@@ -271,6 +272,111 @@ describe("an account whose identities are kept here", () => {
       resources: [{ ARN: user("erin"), type: "AWS::IAM::User" }],
       additionalEventData: { access: "account root" },
     });
+  });
+});
+
+describe("a name that is given anew", () => {
+  const make = {
+    user: () => kms.iam.createUser({ UserName: "again" }),
+    role: () =>
+      kms.iam.createRole({ RoleName: "again", Path: "/x/", AssumeRolePolicyDocument: trusting(ACCOUNT) }),
+  };
+  const session = `arn:aws:sts::${ACCOUNT}:assumed-role/again/s-1`;
+  const cases = [
+    ["user", user("again"), user("again")],
+    ["role", role("x/again"), role("x/again")],
+    ["role", role("x/again"), session],
+    ["role", session, session],
+  ] as const;
+  const anew = async (kind: keyof typeof make, arn: string) => {
+    await kms.iam.deletePrincipal({ Principal: arn });
+    await make[kind]();
+  };
+  const identity = (kind: keyof typeof make) => (kind === "user" ? user("again") : role("x/again"));
+
+  test.each(cases)(
+    "is not whom a key policy means: %s, %s named, %s calling",
+    async (kind, named, caller) => {
+      await make[kind]();
+      const Policy = keyPolicy({ Principal: { AWS: named }, Action: "kms:Encrypt" });
+      const { KeyId } = await newKey(kms, { Policy });
+      const put = await newKey(kms);
+      await kms.putKeyPolicy({ KeyId: put.KeyId, Policy });
+      const encrypt = (id: string) => kms.as(caller).encrypt({ KeyId: id, Plaintext });
+      await encrypt(KeyId);
+      await encrypt(put.KeyId);
+      await kms.iam.deletePrincipal({ Principal: identity(kind) });
+      for (const id of [KeyId, put.KeyId]) expect(await refusal(encrypt(id))).toMatch(/^AccessDenied/);
+      expect(await refusal(kms.putKeyPolicy({ KeyId, Policy }))).toMatch(/one or more invalid principals/);
+      await make[kind]();
+      for (const id of [KeyId, put.KeyId]) expect(await refusal(encrypt(id))).toMatch(/^AccessDenied/);
+      // Until the policy is put again, which then means the new one.
+      await kms.putKeyPolicy({ KeyId, Policy });
+      await encrypt(KeyId);
+      expect(await refusal(encrypt(put.KeyId))).toMatch(/^AccessDenied/);
+      await kms.iam.deletePrincipal({ Principal: identity(kind) });
+    },
+  );
+
+  test("is not spared by NotPrincipal", async () => {
+    await make.user();
+    const NotPrincipal = { AWS: [ACCOUNT, user("again")] };
+    const deny = { Effect: "Deny", NotPrincipal, Action: "kms:Encrypt" };
+    const statements = JSON.parse(keyPolicy({ Principal: "*", Action: "kms:Encrypt" }, deny));
+    const { KeyId } = await newKey(kms, { Policy: JSON.stringify(statements) });
+    await kms.as(user("again")).encrypt({ KeyId, Plaintext });
+    await anew("user", user("again"));
+    expect(await refusal(kms.as(user("again")).encrypt({ KeyId, Plaintext }))).toMatch(/explicit deny/);
+    await kms.iam.deletePrincipal({ Principal: user("again") });
+  });
+
+  test.each(cases)("is not whom a grant means: %s, %s named, %s calling", async (kind, named, caller) => {
+    await make[kind]();
+    const { KeyId } = await newKey(kms);
+    const terms = { KeyId, Operations: ["Encrypt" as const] };
+    const own = await kms.createGrant({ ...terms, GranteePrincipal: named });
+    const retired = await kms.createGrant({
+      ...{ ...terms, GranteePrincipal: user("ann") },
+      RetiringPrincipal: named,
+    });
+    const again = kms.as(caller);
+    await again.encrypt({ KeyId, Plaintext });
+    await anew(kind, identity(kind));
+    expect(await refusal(again.encrypt({ KeyId, Plaintext }))).toMatch(/^AccessDenied/);
+    expect(await refusal(again.retireGrant({ KeyId, GrantId: retired.GrantId as string }))).toMatch(
+      /^AccessDenied/,
+    );
+    // A grant to the new one is another grant, also by the same name.
+    const { GrantId } = await kms.createGrant({ ...terms, GranteePrincipal: named });
+    expect(GrantId).not.toBe(own.GrantId);
+    await again.encrypt({ KeyId, Plaintext });
+    await kms.iam.deletePrincipal({ Principal: identity(kind) });
+  });
+
+  test("is not whom a role trusts", async () => {
+    await make.user();
+    const RoleArn = role("trusting");
+    await kms.iam.createRole({ RoleName: "trusting", AssumeRolePolicyDocument: trusting(user("again")) });
+    const assume = () => kms.as(user("again")).iam.assumeRole({ RoleArn, RoleSessionName: "s-1" });
+    await assume();
+    await anew("user", user("again"));
+    expect(await refusal(assume())).toMatch(/^AccessDenied/);
+    await kms.iam.updateAssumeRolePolicy({ Principal: RoleArn, PolicyDocument: trusting(user("again")) });
+    await assume();
+    await kms.iam.deletePrincipal({ Principal: user("again") });
+    await kms.iam.deletePrincipal({ Principal: RoleArn });
+  });
+
+  test("has another aws:userid", async () => {
+    const { Principal } = await make.role();
+    const Condition = { StringEquals: { "aws:userid": `${Principal?.PrincipalId}:s-1` } };
+    const everyone = { Principal: "*", Action: "kms:Encrypt", Condition };
+    const { KeyId } = await newKey(kms, { Policy: keyPolicy(everyone) });
+    await kms.as(session).encrypt({ KeyId, Plaintext });
+    expect(await refusal(kms.as(`${session}2`).encrypt({ KeyId, Plaintext }))).toMatch(/^AccessDenied/);
+    await anew("role", role("x/again"));
+    expect(await refusal(kms.as(session).encrypt({ KeyId, Plaintext }))).toMatch(/^AccessDenied/);
+    await kms.iam.deletePrincipal({ Principal: role("x/again") });
   });
 });
 

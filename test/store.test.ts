@@ -85,7 +85,7 @@ describe("rows", () => {
     const again = await open();
     expect(again.key(region, "k1")).toEqual({ ...key("k1"), revision: 1 });
     expect(again.meta("account")).toBe(account);
-    expect(again.meta("schema")).toBe("1");
+    expect(again.meta("schema")).toBe("2");
   });
 
   test("of every table come back as they went in", async () => {
@@ -98,7 +98,7 @@ describe("rows", () => {
         account,
         name: null,
         granteePrincipal: "arn:a",
-        service: null,
+        principals: { "arn:a": "AIDAX" },
       },
       ...{ retiringPrincipal: "arn:b", issuingAccount: account, operations: ["Encrypt"], createdAt: 3 },
       constraints: { EncryptionContextSubset: { a: "b\0c" } },
@@ -118,7 +118,7 @@ describe("rows", () => {
     };
     const principal = {
       ...{ arn: "arn:aws:iam::1:user/a", account, type: "User", policies: { p: "{}" }, boundary: null },
-      ...{ trust: null, tags: { team: "x" }, createdAt: 5 },
+      ...{ principalId: "AIDA1", trust: null, trustPrincipals: null, tags: { team: "x" }, createdAt: 5 },
     };
     const credential = {
       ...{ accessKeyId: "AKIA1", account, principal: "arn", secret: Uint8Array.of(1, 2), state: "Active" },
@@ -536,11 +536,11 @@ describe("a database that cannot be used", () => {
     const store = await open();
     await store.close();
     const database = openDatabase(file, 0);
-    database.exec("UPDATE meta SET value = '2' WHERE name = 'schema'");
+    database.exec("UPDATE meta SET value = '1' WHERE name = 'schema'");
     database.close();
     await expect(openStore({ file })).rejects.toMatchObject({ reason: "foreign" });
     await expect(openStore({ file })).rejects.toThrow(
-      /has schema 2, and this Keystead knows schema 1: use the/,
+      /has schema 1, and this Keystead knows schema 2: use the/,
     );
     const foreign = join(directory, "other.db");
     const other = openDatabase(foreign, 0);

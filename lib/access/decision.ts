@@ -172,7 +172,7 @@ function delegatedBy(grant: Grant, identityStatement: Statement): Decision {
 function decideRetiring({ principal }: AccessRequest, grant: Grant, voices: Voices): Decision {
   const parties = [grant.retiringPrincipal ?? "", grant.issuingAccount];
   if (grant.operations.includes("RetireGrant")) parties.push(grant.granteePrincipal);
-  const reaches = parties.map((party) => reachOf(party, principal));
+  const reaches = parties.map((party) => reachOf(party, grant, principal));
   const { permitted, closed } = voices;
   if (reaches.includes("precisely")) return { allowed: true, reason: "grant allows", grant };
   const included = reaches.includes("among others");

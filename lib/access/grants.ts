@@ -1,5 +1,5 @@
 import { isAccount, rootArn } from "../arn.ts";
-import { type Principal, parsePrincipal, type Reach, roleBehind, sessionsOf } from "./principal.ts";
+import { isMeant, type Principal, parsePrincipal, type Reach, roleBehind, sessionsOf } from "./principal.ts";
 import type { AccessRequest } from "./question.ts";
 
 type Pairs = Readonly<Record<string, string>>;
@@ -18,6 +18,8 @@ export interface Grant {
     readonly EncryptionContextEquals?: Pairs;
     readonly EncryptionContextSubset?: Pairs;
   } | null;
+  /** The principal ids of the grantee and the retiring principal, by ARN, as far as they are known. */
+  readonly principals?: Readonly<Record<string, string>> | null;
 }
 
 /** The operations that a grant can allow. */
@@ -111,9 +113,10 @@ function shelve(grants: readonly Grant[], operation: string): Shelf {
   return shelf;
 }
 
-/** Whether the operation is among the grant's, within its constraints. */
+/** Whether the operation is among the grant's, within its constraints, for whoever bears the grantee's name. */
 export function permits(grant: Grant, operation: string, request: AccessRequest): boolean {
   if (!grant.operations.includes(operation)) return false;
+  if (!isMeant(grant.principals?.[grant.granteePrincipal], request.principal)) return false;
   if (operation === "CreateGrant") return request.granting !== undefined && narrows(request.granting, grant);
   if (grant.constraints === null || !contextual.has(operation)) return true;
   return satisfies(request.encryptionContext ?? {}, grant.constraints);
@@ -152,7 +155,8 @@ export function contextAskedBy(constraints: Grant["constraints"] | undefined): P
 const reaches = ["precisely", "among others", "through its account"] as const;
 
 /** How a grantee or retiring principal takes in a caller. */
-export function reachOf(named: string, principal: Principal): Reach {
+export function reachOf(named: string, grant: Grant, principal: Principal): Reach {
+  if (!isMeant(grant.principals?.[named], principal)) return undefined;
   const names = namesOf(named);
   for (const reach of reaches) {
     const name = nameFor(principal, reach);

@@ -25,9 +25,14 @@ const policyMembers = new Set(["Version", "Id", "Statement"]);
 
 /**
  * Reads a policy strictly. Throws `MalformedPolicyDocumentException`, and nothing else, for whatever is not to be
- * evaluated exactly as written, saying what is wrong and where.
+ * evaluated exactly as written, saying what is wrong and where. `ids` are the principal ids of those that it names.
  */
-export function compilePolicy(text: string, kind: PolicyKind = "key", name?: string): Policy {
+export function compilePolicy(
+  text: string,
+  kind: PolicyKind = "key",
+  name?: string,
+  ids: Readonly<Record<string, string>> | null = null,
+): Policy {
   const bytes = Buffer.byteLength(text);
   if (bytes > LONGEST_POLICY)
     throw malformed("the policy", `${bytes} bytes are too many; at most ${LONGEST_POLICY} are allowed`);
@@ -44,7 +49,7 @@ export function compilePolicy(text: string, kind: PolicyKind = "key", name?: str
   const principals: Principal[] = [];
   const variables = Version === "2012-10-17";
   const statements = list.map((statement, index) =>
-    compileStatement(statement, index, { kind, variables, policy: name, principals }),
+    compileStatement(statement, index, { kind, variables, policy: name, principals, ids }),
   );
   refuseTwinSids(statements);
   return { name, statements, principals };

@@ -5,6 +5,8 @@ export interface Principal {
   /** Of a service: the account that it acts for; empty when that is none. */
   readonly account: string;
   readonly type: "Account" | "User" | "FederatedUser" | "Role" | "AssumedRole" | "Service";
+  /** Of the user or role, where it is kept here: unique for good, while names are given anew. */
+  readonly principalId?: string;
   /** The role behind a session, path and all, where it is known: a session's ARN lacks the path. */
   readonly roleArn?: string;
   /** Those of the user or role, and of the session. */
@@ -46,28 +48,39 @@ export const sessionsOf = ({ account, arn }: Principal): string =>
 export const roleBehind = ({ arn, roleArn }: Principal): string =>
   roleArn ?? arn.slice(0, arn.lastIndexOf("/") + 1);
 
+/**
+ * Whether a name means its bearer: not whoever has it after the one that it was written for, as in AWS, where else to
+ * make a user or role anew would be to inherit.
+ */
+export const isMeant = (id: string | undefined, { principalId }: Principal): boolean =>
+  id === undefined || id === principalId;
+
 /** The Principal element of a statement, or its NotPrincipal. */
 export class Principals {
   #everyone = false;
   readonly #accounts = new Set<string>();
-  /** ARNs, names of services, and how the ARNs of the sessions of roles begin. */
-  readonly #names = new Set<string>();
+  /** ARNs, names of services, and how the ARNs of the sessions of roles begin; with the id of whom they mean, if known. */
+  readonly #names = new Map<string, string | undefined>();
 
   addEveryone(): void {
     this.#everyone = true;
   }
 
-  add(principal: Principal): void {
+  add(principal: Principal, id?: string): void {
     if (principal.type === "Account") this.#accounts.add(principal.account);
-    else this.#names.add(principal.arn);
-    if (principal.type === "Role") this.#names.add(sessionsOf(principal));
+    else this.#names.set(principal.arn, id);
+    if (principal.type === "Role") this.#names.set(sessionsOf(principal), id);
+  }
+
+  #has(name: string, principal: Principal): boolean {
+    return this.#names.has(name) && isMeant(this.#names.get(name), principal);
   }
 
   reach(principal: Principal): Reach {
     const { arn, account, type } = principal;
-    if (this.#names.has(arn)) return type === "Role" ? "among others" : "precisely";
+    if (this.#has(arn, principal)) return type === "Role" ? "among others" : "precisely";
     if (this.#everyone) return "among others";
-    if (type === "AssumedRole" && this.#names.has(roleBehind(principal))) return "among others";
+    if (type === "AssumedRole" && this.#has(roleBehind(principal), principal)) return "among others";
     if (!this.#accounts.has(account)) return undefined;
     return type === "Account" ? "precisely" : "through its account";
   }
@@ -79,9 +92,11 @@ export class Principals {
   excepts(principal: Principal): boolean {
     const { arn, account, type } = principal;
     if (this.#everyone) return true;
-    if (type === "Service") return this.#names.has(arn);
+    if (type === "Service") return this.#has(arn, principal);
     if (!this.#accounts.has(account)) return false;
     if (type === "Account") return true;
-    return this.#names.has(arn) && (type !== "AssumedRole" || this.#names.has(roleBehind(principal)));
+    return (
+      this.#has(arn, principal) && (type !== "AssumedRole" || this.#has(roleBehind(principal), principal))
+    );
   }
 }

@@ -42,6 +42,8 @@ export interface Document {
   readonly policy: string | undefined;
   /** Takes whom the statements name. */
   readonly principals: Principal[];
+  /** Their principal ids, by ARN, as far as they are known. */
+  readonly ids: Readonly<Record<string, string>> | null;
 }
 
 const members = new Set([
@@ -164,7 +166,7 @@ function compilePrincipals(value: unknown, at: string, document: Document): Prin
       if (type === "AWS" && text === "*") principals.addEveryone();
       else {
         const principal = principalOf(type, text, where);
-        principals.add(principal);
+        principals.add(principal, document.ids?.[principal.arn]);
         document.principals.push(principal);
       }
     }

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import type { Hsm } from "../hsm.ts";
 import type { Secrets } from "../secrets.ts";
 
@@ -16,6 +16,12 @@ interface Means {
 }
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/** AWS's prefixes: AIDA for users, AROA for roles. Unique, no secret. */
+export function newPrincipalId(type: "User" | "Role"): string {
+  const letters = [...randomBytes(17)].map((byte) => LETTERS[byte % LETTERS.length]);
+  return `${type === "User" ? "AIDA" : "AROA"}${letters.join("")}`;
+}
 
 /** AWS's prefixes: AKIA for good, ASIA for a session. */
 export async function newAccessKey({ hsm, secrets }: Means, prefix: "AKIA" | "ASIA"): Promise<AccessKey> {

@@ -13,6 +13,7 @@ export function newKey(row: New<KeyRow>): KeyRow {
 /** What most keys have none of. */
 const without = {
   service: null,
+  policyPrincipals: null,
   deletionAt: null,
   pendingWindow: null,
   primaryRegion: null,

@@ -1,6 +1,6 @@
 import { type Principal, parsePrincipal } from "../access.ts";
 import { NotFoundException, ValidationException } from "../errors.ts";
-import { missingPrincipal, newAccessKey } from "../identities.ts";
+import { lookUp, newAccessKey } from "../identities.ts";
 import { operation, type Request } from "../operation.ts";
 import { list, string, structure, timestamp } from "../shape.ts";
 import { LimitType, MarkerType } from "../shapes.ts";
@@ -33,8 +33,8 @@ export const createAccessKey = operation({
     authorise(request, "iam:CreateAccessKey", principal.account, principal.arn);
     if (principal.type === "AssumedRole")
       throw new ValidationException("A session has the credentials that AssumeRole gave, and no others.");
-    if (await missingPrincipal(request.store, [principal]))
-      throw new NotFoundException(`${principal.arn} does not exist.`);
+    const { missing } = await lookUp(request.store, [principal]);
+    if (missing !== undefined) throw new NotFoundException(`${principal.arn} does not exist.`);
     const owner = await request.store.principal(principal.arn);
     const { accessKeyId, secretAccessKey, secret } = await newAccessKey(request, "AKIA");
     const row: CredentialRow = {

@@ -9,7 +9,7 @@ import {
   LimitExceededException,
   ValidationException,
 } from "../errors.ts";
-import { missingPrincipal } from "../identities.ts";
+import { lookUp } from "../identities.ts";
 import { arnOf, grantable, grantIdOf } from "../keys.ts";
 import { grantToken, readGrantToken } from "../marker.ts";
 import { operation, refuseDryRun, states, within } from "../operation.ts";
@@ -102,7 +102,7 @@ export const createGrant = operation({
     const { store, markers, account, now } = request;
     const { region, keyId } = key;
     const parties = [input.GranteePrincipal, input.RetiringPrincipal].filter((text) => text !== undefined);
-    const missing = await missingPrincipal(store, parties.map(checkPrincipal));
+    const { missing, ids } = await lookUp(store, parties.map(checkPrincipal));
     if (missing !== undefined) throw invalidPrincipal(missing.arn);
     const parameters = {
       region,
@@ -114,7 +114,7 @@ export const createGrant = operation({
       issuingAccount: rootArn(account),
       operations: operationsFor(key, input.Operations),
       constraints: constraintsFor(key, input.Constraints),
-      service: null,
+      principals: ids,
     };
     const grantId = input.Name === undefined ? randomBytes(32).toString("hex") : grantIdOf(parameters);
     const there = input.Name !== undefined && (await store.row("grant", region, keyId, grantId));

@@ -7,7 +7,7 @@ import {
   NotFoundException,
   ValidationException,
 } from "../errors.ts";
-import { checkedTags, type GivenTags, isKept, missingPrincipal, withTags } from "../identities.ts";
+import { checkedTags, type GivenTags, isKept, lookUp, newPrincipalId, withTags } from "../identities.ts";
 import { operation, type Request } from "../operation.ts";
 import { list, map, string, structure, timestamp } from "../shape.ts";
 import { ArnType, LimitType, MarkerType, TagKeyType, TagValueType } from "../shapes.ts";
@@ -33,6 +33,7 @@ const TagListType = list(structure({ Key: TagKeyType, Value: TagValueType }, ["K
 
 const told = structure({
   Arn: ArnType,
+  PrincipalId: string(),
   Type: string({ enum: ["User", "Role", "Account"] }),
   CreateDate: timestamp,
   /** By name. */
@@ -204,8 +205,8 @@ export const updateAssumeRolePolicy = operation({
     const { arn, account, type } = nameOf(name);
     if (type !== "Role") throw new ValidationException(`${arn} is no role: only a role is assumed.`);
     request.authorise("iam:UpdateAssumeRolePolicy", arn, { account });
-    await checkTrust(request, trust);
-    return { output: {}, changes: [change(await row(request, arn), { trust })] };
+    const trustPrincipals = await checkTrust(request, trust);
+    return { output: {}, changes: [change(await row(request, arn), { trust, trustPrincipals })] };
   },
 });
 
@@ -250,15 +251,17 @@ async function create(request: Request, type: "User" | "Role", name: string, inp
   if (Tags.length > 0) request.authorise(`iam:Tag${type}`, arn);
   if (boundary !== undefined) request.authorise(`iam:Put${type}PermissionsBoundary`, arn);
   if (boundary !== undefined) compilePolicy(boundary, "identity");
-  if (trust !== undefined) await checkTrust(request, trust);
+  const trustPrincipals = trust === undefined ? null : await checkTrust(request, trust);
   // The ARNs of a role's sessions have its name without its path.
   const twins = await store.principalsNamed(account, name);
   if (twins.some((row) => row.type === type))
     throw new AlreadyExistsException(`${type} with name ${name} already exists.`);
   const made = {
     ...{ arn, account, type, policies: {}, tags: checkedTags(Tags), createdAt: now },
+    principalId: newPrincipalId(type),
     boundary: boundary ?? null,
     trust: trust ?? null,
+    trustPrincipals,
   };
   const changes: Change[] = [{ insert: "principal", row: made }];
   if (!(await isKept(store, account)))
@@ -268,7 +271,8 @@ async function create(request: Request, type: "User" | "Role", name: string, inp
 
 /** With it begins the keeping of an account's identities. */
 const rowOfAccount = (account: string, createdAt: number): New<PrincipalRow> => ({
-  ...{ arn: rootArn(account), account, type: "Account", policies: {}, tags: {}, createdAt },
+  ...{ arn: rootArn(account), principalId: account, account, type: "Account", policies: {}, tags: {} },
+  createdAt,
 });
 
 /** Who is named; an account by its number too. */
@@ -296,7 +300,15 @@ async function find(request: Request, text: string, verb: string, governing: str
   }
   request.authorise(governing, arn, { account: request.governor });
   const found = await request.store.principal(arn);
-  return found ?? { boundary: null, trust: null, revision: NEW, ...rowOfAccount(account, request.now) };
+  return (
+    found ?? {
+      boundary: null,
+      trust: null,
+      trustPrincipals: null,
+      revision: NEW,
+      ...rowOfAccount(account, request.now),
+    }
+  );
 }
 
 /** The revision of what is not there yet. */
@@ -309,7 +321,7 @@ async function findIdentity(request: Request, text: string, verb: string, noun =
   return row(request, arn);
 }
 
-type Settings = Partial<Pick<PrincipalRow, "policies" | "boundary" | "trust" | "tags">>;
+type Settings = Partial<Pick<PrincipalRow, "policies" | "boundary" | "trust" | "trustPrincipals" | "tags">>;
 
 function change(row: PrincipalRow, set: Settings): Change {
   const { arn, revision } = row;
@@ -317,15 +329,16 @@ function change(row: PrincipalRow, set: Settings): Change {
   return { update: "principal", arn, revision, set };
 }
 
-async function checkTrust({ store }: Request, trust: string): Promise<void> {
-  const { principals } = compilePolicy(trust, "trust");
-  if (await missingPrincipal(store, principals))
-    throw new MalformedPolicyDocumentException("Invalid principal in policy: it does not exist.");
+async function checkTrust({ store }: Request, trust: string): Promise<PrincipalRow["trustPrincipals"]> {
+  const { missing, ids } = await lookUp(store, compilePolicy(trust, "trust").principals);
+  if (missing === undefined) return ids;
+  throw new MalformedPolicyDocumentException("Invalid principal in policy: it does not exist.");
 }
 
 function tell(row: Omit<PrincipalRow, "revision">) {
   return {
     Arn: row.arn,
+    PrincipalId: row.principalId,
     Type: row.type as "User" | "Role" | "Account",
     CreateDate: new Date(row.createdAt),
     Policies: { ...row.policies },

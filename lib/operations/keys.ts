@@ -75,8 +75,8 @@ export const createKey = operation({
       primaryRegion: multiRegion ? region : null,
       tags: (input.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
     });
-    if (input.Policy !== undefined)
-      await request.checkPolicy(bare, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    const { Policy: policy, BypassPolicyLockoutSafetyCheck: bypass = false } = input;
+    const policyPrincipals = policy === undefined ? null : await request.checkPolicy(bare, policy, bypass);
     if (input.Tags?.length) request.authorise("kms:TagResource", "*");
     await request.quota.take(region, account);
 
@@ -86,7 +86,7 @@ export const createKey = operation({
         ? await request.keys.createIn(store, belonging, now)
         : { material: external ? undefined : await request.keys.create(belonging, now), changes: [] };
     const { material } = made;
-    const row = { ...bare, materialId: material?.materialId ?? null };
+    const row = { ...bare, policyPrincipals, materialId: material?.materialId ?? null };
     return {
       output: { KeyMetadata: describe(store === undefined ? row : held(row, store)) },
       changes: [

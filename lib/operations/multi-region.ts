@@ -70,7 +70,7 @@ export const replicateKey = operation({
     checkTags(tags);
     // What is imported is imported in each Region.
     const imported = key.origin === "EXTERNAL";
-    const row = newKey({
+    const bare = newKey({
       ...key,
       region,
       keyState: imported ? "PendingImport" : "Enabled",
@@ -80,8 +80,10 @@ export const replicateKey = operation({
       tags: tags.map(({ TagKey, TagValue }) => ({ TagKey, TagValue })),
       ...(imported && { materialId: null, expirationModel: null, validTo: null }),
     });
-    if (input.Policy !== undefined)
-      await request.checkPolicy(row, policy, input.BypassPolicyLockoutSafetyCheck ?? false);
+    const bypass = input.BypassPolicyLockoutSafetyCheck ?? false;
+    const policyPrincipals =
+      input.Policy === undefined ? null : await request.checkPolicy(bare, policy, bypass);
+    const row = { ...bare, policyPrincipals };
     request.authorise("kms:CreateKey", "*", { key: row });
     if (tags.length > 0) request.authorise("kms:TagResource", "*", { key: row });
     await request.quota.take(region, account);

@@ -56,8 +56,9 @@ export const putKeyPolicy = operation({
   states: states.reading,
   async decide(request, input, key) {
     checkName(input.PolicyName);
-    await request.checkPolicy(key, input.Policy, input.BypassPolicyLockoutSafetyCheck ?? false);
-    return { output: {}, changes: [updateKey(key, { policy: input.Policy })] };
+    const { Policy: policy, BypassPolicyLockoutSafetyCheck: bypass = false } = input;
+    const policyPrincipals = await request.checkPolicy(key, policy, bypass);
+    return { output: {}, changes: [updateKey(key, { policy, policyPrincipals })] };
   },
 });
 

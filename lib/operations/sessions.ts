@@ -59,7 +59,8 @@ export const assumeRole = operation({
     const seconds = input.DurationSeconds ?? 3600;
     if (principal.type === "AssumedRole") within("durationSeconds", seconds, 900, LONGEST_CHAINED);
     const row = await store.principal(role);
-    const trust = row?.trust == null ? CLOSED : compilePolicy(row.trust, "trust");
+    const trust =
+      row?.trust == null ? CLOSED : compilePolicy(row.trust, "trust", undefined, row.trustPrincipals);
     request.authorise("sts:AssumeRole", role, { account, trust });
     if (Tags.length > 0) request.authorise("sts:TagSession", role, { account, trust });
     if (policy !== undefined) compilePolicy(policy, "identity");

@@ -29,7 +29,7 @@ import {
   MalformedPolicyDocumentException,
 } from "../errors.ts";
 import type { Hsm } from "../hsm.ts";
-import { missingPrincipal, type Standing } from "../identities.ts";
+import { lookUp, type Standing } from "../identities.ts";
 import { held, type KeyStores } from "../key-stores.ts";
 import { arnOf, type KeyQuota, type KeyRing, type KeyUses } from "../keys.ts";
 import type { Markers } from "../marker.ts";
@@ -196,13 +196,18 @@ export class Admission implements Request {
     return grant;
   }
 
-  async checkPolicy(key: KeyRow, policy: string, bypassLockout: boolean): Promise<void> {
+  async checkPolicy(
+    key: KeyRow,
+    policy: string,
+    bypassLockout: boolean,
+  ): Promise<KeyRow["policyPrincipals"]> {
     const keyPolicy = compilePolicy(policy);
-    if (await missingPrincipal(this.store, keyPolicy.principals))
+    const { missing, ids } = await lookUp(this.store, keyPolicy.principals);
+    if (missing !== undefined)
       throw new MalformedPolicyDocumentException(
         "Policy contains a statement with one or more invalid principals.",
       );
-    if (bypassLockout) return;
+    if (bypassLockout) return ids;
     const { principal, policies: identityPolicies, layers } = this.#known;
     const { account } = key;
     const resource = arnOf(key);
@@ -212,6 +217,7 @@ export class Admission implements Request {
     question.aliases = () => this.#aliasesOf(key);
     const context = (name: string) => question.context(name);
     lockoutCheck({ principal, resource, account, keyPolicy, identityPolicies, layers, context });
+    return ids;
   }
 
   authorise(action: string, resource: string, { key, account = this.account, trust }: About = {}): void {

@@ -1,4 +1,4 @@
-import { byLowerCase, parsePrincipal } from "../access.ts";
+import { byLowerCase, type Principal, parsePrincipal } from "../access.ts";
 import { readHead } from "../ciphertext.ts";
 import type { KeyRow } from "../store.ts";
 import type { Question } from "./question.ts";
@@ -78,6 +78,7 @@ const sources: Readonly<Record<string, Source>> = {
   ],
   "aws:TokenIssueTime": ({ actor: { identity } }) =>
     identity.session && [new Date(identity.session.issuedAt).toISOString()],
+  "aws:userid": ({ principal }) => one(userIdOf(principal)),
   "aws:TagKeys": ({ input }) => tagsOf(input)?.map(([name]) => name) ?? (input.TagKeys as Values),
   // AWS's example asks by `Null` whether it was given at all.
   "kms:BypassPolicyLockoutSafetyCheck": member("BypassPolicyLockoutSafetyCheck"),
@@ -163,6 +164,15 @@ function tagsOf(input: Members): (readonly [string, string])[] | undefined {
   const tags = input.Tags as readonly Readonly<Record<string, string>>[] | undefined;
   // IAM and STS have other names for the same than KMS.
   return tags?.map(({ TagKey, TagValue, Key, Value }) => [TagKey ?? Key ?? "", TagValue ?? Value ?? ""]);
+}
+
+/** As AWS's table of principal key values has it, where the identity is kept here. */
+function userIdOf({ type, account, arn, principalId }: Principal): string | undefined {
+  const name = arn.slice(arn.lastIndexOf("/") + 1);
+  if (type === "Account") return account;
+  if (type === "FederatedUser") return `${account}:${name}`;
+  if (principalId === undefined || type === "User") return principalId;
+  return `${principalId}:${type === "AssumedRole" ? name : ""}`;
 }
 
 function typeOf({ multiRegion, primaryRegion, region }: KeyRow): string | undefined {

@@ -11,7 +11,7 @@ interface Ready {
 /** For as long as the store hands out the same row. */
 const ready = new WeakMap<KeyRow, Ready>();
 const indexes = new WeakMap<readonly GrantRow[], GrantIndex>();
-/** Most keys share the text of their policy with others. */
+/** Most keys share the text of their policy with others, and whom it means. */
 const policies = new Map<string, Policy>();
 const POLICIES = 4096;
 
@@ -25,15 +25,17 @@ export function readyFor(key: KeyRow): Ready {
 }
 
 function compiled(key: KeyRow): Policy {
-  let policy = policies.get(key.policy);
+  const { policy: text, policyPrincipals: ids } = key;
+  const name = ids === null ? text : `${text}${JSON.stringify(ids)}`;
+  let policy = policies.get(name);
   if (policy === undefined) {
     try {
-      policy = compilePolicy(key.policy);
+      policy = compilePolicy(text, "key", undefined, ids);
     } catch (cause) {
       throw new Error(`the stored policy of ${arnOf(key)} is damaged`, { cause });
     }
     if (policies.size >= POLICIES) policies.clear();
-    policies.set(key.policy, policy);
+    policies.set(name, policy);
   }
   return policy;
 }

@@ -5,6 +5,12 @@ export interface Tag {
   TagValue: string;
 }
 
+/**
+ * The principal ids of those users and roles that a text names by ARN and that were kept here when it was: it means
+ * them, and nobody who has their name after them.
+ */
+export type PrincipalIds = Readonly<Record<string, string>>;
+
 /** A KMS key. Times are milliseconds since the epoch; null is what it has none of. */
 export interface KeyRow {
   readonly region: string;
@@ -20,6 +26,7 @@ export interface KeyRow {
   readonly description: string;
   /** The key policy as JSON text, as the caller put it. */
   readonly policy: string;
+  readonly policyPrincipals: PrincipalIds | null;
   readonly createdAt: number;
   /** When the material is to be destroyed; null unless the deletion is scheduled. */
   readonly deletionAt: number | null;
@@ -92,8 +99,8 @@ export interface GrantRow {
     readonly EncryptionContextSubset?: Readonly<Record<string, string>>;
     readonly EncryptionContextEquals?: Readonly<Record<string, string>>;
   } | null;
-  /** The service that made it for one of its resources. */
-  readonly service: string | null;
+  /** Of the grantee and the retiring principal. */
+  readonly principals: PrincipalIds | null;
   readonly createdAt: number;
 }
 
@@ -136,6 +143,8 @@ export interface StrayKeyRow {
 /** A user or role whose identity is kept here, or an account of which any is: its policies are service control ones. */
 export interface PrincipalRow {
   readonly arn: string;
+  /** Unique for good: names are given anew. Of an account its number. */
+  readonly principalId: string;
   readonly account: string;
   readonly type: string;
   /** Identity policies by name, as JSON texts. */
@@ -144,6 +153,7 @@ export interface PrincipalRow {
   readonly boundary: string | null;
   /** Who may assume the role, as JSON text. */
   readonly trust: string | null;
+  readonly trustPrincipals: PrincipalIds | null;
   readonly tags: Readonly<Record<string, string>>;
   readonly createdAt: number;
   readonly revision: number;

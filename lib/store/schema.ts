@@ -1,7 +1,7 @@
 /** The one schema and the one set of queries; `?` binds by position, in the order of the columns named. */
 import { INDEXES, tables } from "./tables.ts";
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** "KSTD": marks the file as ours, so that another program's database is never written to. */
 export const APPLICATION_ID = 0x4b535444;
