@@ -155,6 +155,19 @@ describe("a batch of entries", () => {
   });
 });
 
+test("keys of other kinds take no batches", async () => {
+  const { KeyId } = await newKey(kms, { KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" });
+  const how = { KeyId, EncryptionAlgorithm: "RSAES_OAEP_SHA_256" } as const;
+  const { CiphertextBlob } = await kms.encrypt({ ...how, Plaintext: bytes("one") });
+  const message = "Keys of key spec RSA_2048 take no batches: give each entry to Encrypt or Decrypt.";
+  expect(await refusal(kms.encryptBatch({ ...how, Entries: records(1) }))).toBe(
+    `UnsupportedOperationException: ${message}`,
+  );
+  expect((await kms.decryptBatch({ ...how, Entries: [{ CiphertextBlob }] })).Entries).toEqual([
+    { Error: { name: "UnsupportedOperationException", message } },
+  ]);
+});
+
 describe("a packed batch", () => {
   test("is the same bytes as its entries, all at once", async () => {
     const plaintexts = records(100).map(({ Plaintext }) => Plaintext);

@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { algorithmOf, type EncryptionAlgorithm, encryptionAlgorithmOf, type KeySpec } from "../algorithms.ts";
+import {
+  algorithmOf,
+  type EncryptionAlgorithm,
+  encryptionAlgorithmOf,
+  isSymmetric,
+  type KeySpec,
+} from "../algorithms.ts";
 import {
   type BatchError,
   ciphertexts,
@@ -45,7 +51,7 @@ export const encryptBatch = operation({
   contexts: contextsOf,
   async run(request, input, key) {
     const EncryptionAlgorithm = algorithmFor(key, input.EncryptionAlgorithm);
-    refuseExternal(key);
+    refuseOthers(key);
     const packed = pack(input, plaintexts);
     note(request, packed, packed.errors?.size ?? 0);
     const output = await sealPacked(await request.keys.current(key), packed);
@@ -71,7 +77,7 @@ export const decryptBatch = operation({
     const admit = async (ciphertext: Uint8Array): Promise<Material> => {
       const { key, materialId } = await request.admitCiphertext(ciphertext, input.KeyId, terms);
       algorithmFor(key, input.EncryptionAlgorithm);
-      refuseExternal(key);
+      refuseOthers(key);
       const material = await request.keys.find(key, materialId);
       if (material === undefined) throw new InvalidCiphertextException();
       return { material, keyArn: arnOf(key), materialId };
@@ -85,11 +91,14 @@ export const decryptBatch = operation({
 
 const usage = "ENCRYPT_DECRYPT";
 
-/** Each entry would be a request to the proxy. */
-function refuseExternal(key: KeyRow): void {
-  if (key.xksKeyId !== null)
+/** What is sealed otherwise than the engine seals batches: of an external key, each entry would be a request. */
+function refuseOthers({ keySpec, xksKeyId }: KeyRow): void {
+  const which = isSymmetric(keySpec as KeySpec)
+    ? xksKeyId && "in external key stores"
+    : `of key spec ${keySpec}`;
+  if (which)
     throw new UnsupportedOperationException(
-      "Keys in external key stores take no batches: give each entry to Encrypt or Decrypt.",
+      `Keys ${which} take no batches: give each entry to Encrypt or Decrypt.`,
     );
 }
 
