@@ -53,6 +53,15 @@ beforeAll(async () => {
   keyId = (await json("key", "create", "--alias", "orders")).KeyMetadata.KeyId;
 });
 
+test("key create makes keys of every kind", async () => {
+  const { KeyMetadata } = await json("key", "create", "--spec", "ECC_NIST_P256", "--usage", "SIGN_VERIFY");
+  expect(KeyMetadata).toMatchObject({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" });
+  expect(await refused(EXIT.usage, "key", "create", "--spec", "RSA_2048")).toContain("KeyUsage");
+  expect(await refused(EXIT.usage, "key", "create", "--spec", "rsa", "--usage", "SIGN_VERIFY")).toContain(
+    "must satisfy enum value set",
+  );
+});
+
 test("key rotate gives new material, and key rotation shows all there was", async () => {
   expect(await answer("key", "rotation", "alias/orders")).toContain(
     `not rotated by itself; to change that: keystead key rotation ${keyId} --every 365\n`,

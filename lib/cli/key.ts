@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import type { KeySpec, KeyUsage } from "../algorithms.ts";
 import type { Kms } from "../kms.ts";
 import type { Action, Work } from "./action.ts";
 import { aliasesByKey, aliasName, keyIdOf } from "./key-name.ts";
@@ -20,6 +21,14 @@ export function keyCommands(program: Command, action: Action): void {
     .option("--description <text>", "what it is for", "")
     .option("--policy <file>", "key policy, a JSON file (default: the account's root may do everything)")
     .option("--tag <name=value>", "tag; may be repeated", collectPair)
+    .option(
+      "--spec <spec>",
+      "what it is, by AWS's name (default: SYMMETRIC_DEFAULT), such as RSA_3072 or HMAC_256",
+    )
+    .option(
+      "--usage <usage>",
+      "ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC or KEY_AGREEMENT; needed with --spec",
+    )
     .option("--multi-region", "let it have replicas in other Regions")
     .option("--key-store <id>", "make it in this custom key store, named by its id or name")
     .option("--external-key <id>", "the key of the external key manager behind that store that it stands for")
@@ -72,9 +81,11 @@ const metadataOf = ({ KeyMetadata }: { KeyMetadata?: KeyMetadata | undefined }) 
 
 const create: Work = (invocation, _, options) =>
   invocation.withKms(async (kms) => {
-    const { alias, description, policy, tag, multiRegion, keyStore, externalKey } = options as {
+    const { alias, description, spec, usage, policy, tag, multiRegion, keyStore, externalKey } = options as {
       alias?: string;
       description: string;
+      spec?: KeySpec;
+      usage?: KeyUsage;
       policy?: string;
       tag?: Record<string, string>;
       multiRegion?: boolean;
@@ -84,6 +95,8 @@ const create: Work = (invocation, _, options) =>
     const AliasName = alias === undefined ? undefined : aliasName(alias);
     const { KeyMetadata } = await kms.createKey({
       Description: description,
+      KeySpec: spec,
+      KeyUsage: usage,
       MultiRegion: multiRegion,
       ...(keyStore !== undefined && {
         CustomKeyStoreId: await storeIdOf(kms, keyStore),
