@@ -107,17 +107,39 @@ struct List {  // CK_FUNCTION_LIST, its functions counted
 };
 static_assert(sizeof(List) == sizeof(CK_FUNCTION_LIST));
 
-const List* real = nullptr;
-List ours;
-std::chrono::microseconds wait{1000};
-int trace = -1;
+// Loaded at the first call, when the environment is as whoever loaded us wants it. Null where there is none.
+const List* real() {
+  static const List* const list = [] {
+    const char* path = std::getenv("KEYSTEAD_REAL_MODULE");
+    void* library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND) : nullptr;
+    const List* functions = nullptr;
+    if (!library) return functions;
+    const auto get = reinterpret_cast<CK_RV (*)(const List**)>(dlsym(library, "C_GetFunctionList"));
+    if (!get || get(&functions) != CKR_OK) functions = nullptr;
+    return functions;
+  }();
+  return list;
+}
+
+std::chrono::microseconds wait() {
+  const char* milliseconds = std::getenv("KEYSTEAD_NETWORK_MS");
+  return std::chrono::microseconds(milliseconds ? std::lround(std::strtod(milliseconds, nullptr) * 1000)
+                                                : 1000);
+}
+
+int trace() {
+  const char* file = std::getenv("KEYSTEAD_NETWORK_TRACE");
+  return file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+}
 
 void travel(size_t index) {
-  if (trace >= 0) {
+  static const std::chrono::microseconds kWait = wait();
+  static const int kTrace = trace();
+  if (kTrace >= 0) {
     const std::string line = std::string(kFunctions[index].name) + "\n";
-    if (write(trace, line.data(), line.size()) < 0) std::abort();
+    if (write(kTrace, line.data(), line.size()) < 0) std::abort();
   }
-  if (wait.count() > 0) std::this_thread::sleep_for(wait);
+  if (kWait.count() > 0) std::this_thread::sleep_for(kWait);
 }
 
 template <size_t>
@@ -129,39 +151,27 @@ template <size_t Index, size_t... Parameter>
 struct Call<Index, std::index_sequence<Parameter...>> {
   using Type = CK_RV (*)(Word<Parameter>...);
   static CK_RV make(Word<Parameter>... parameters) {
+    if (!real()) return CKR_GENERAL_ERROR;
     travel(Index);
-    return reinterpret_cast<Type>(real->functions[Index])(parameters...);
+    return reinterpret_cast<Type>(real()->functions[Index])(parameters...);
   }
 };
 
 template <size_t... Index>
-void put_calls(std::index_sequence<Index...>) {
-  ((ours.functions[Index] =
-        reinterpret_cast<Any>(Call<Index, std::make_index_sequence<kFunctions[Index].parameters>>::make)),
-   ...);
+List list_of(std::index_sequence<Index...>) {
+  return {
+      {2, 40},
+      {reinterpret_cast<Any>(Call<Index, std::make_index_sequence<kFunctions[Index].parameters>>::make)...}};
 }
 
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
-  if (!real) {
-    const char* path = std::getenv("KEYSTEAD_REAL_MODULE");
-    void* library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND) : nullptr;
-    if (!library) return CKR_GENERAL_ERROR;
-    if (const char* file = std::getenv("KEYSTEAD_NETWORK_TRACE")) {
-      trace = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-      if (trace < 0) return CKR_GENERAL_ERROR;
-    }
-    if (const char* milliseconds = std::getenv("KEYSTEAD_NETWORK_MS"))
-      wait = std::chrono::microseconds(std::lround(std::strtod(milliseconds, nullptr) * 1000));
-    const auto get = reinterpret_cast<CK_RV (*)(const List**)>(dlsym(library, "C_GetFunctionList"));
-    const List* functions = nullptr;
-    if (CK_RV rv = get(&functions); rv != CKR_OK) return rv;
-    ours.version = functions->version;
-    put_calls(std::make_index_sequence<kCount>());
-    ours.functions[3] = reinterpret_cast<Any>(C_GetFunctionList);
-    real = functions;
-  }
+  static List ours = [] {
+    List made = list_of(std::make_index_sequence<kCount>());
+    made.functions[3] = reinterpret_cast<Any>(C_GetFunctionList);
+    return made;
+  }();
   *list = reinterpret_cast<CK_FUNCTION_LIST*>(&ours);
   return CKR_OK;
 }
