@@ -14,13 +14,14 @@ namespace keystead {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kTime = std::chrono::milliseconds(1);
+// How long a round is: at least some operations of each session, so that they come out of step.
+constexpr Clock::duration kShortest = std::chrono::milliseconds(1), kLongest = std::chrono::milliseconds(20);
+constexpr int kOperations = 4;
 constexpr int kRounds = 3;
 constexpr double kClearlyFaster = 0.5;  // of the gain that would be ideal
 
-// HMACs a second with the first `lanes` sessions at once. Counts those that were finished, so that a token
-// slower than the trial is long still shows a rate.
-double rate(const std::vector<Session>& sessions, size_t lanes, CK_OBJECT_HANDLE key) {
+// HMACs a second with the first `lanes` sessions at once.
+double rate(const std::vector<Session>& sessions, size_t lanes, CK_OBJECT_HANDLE key, Clock::duration time) {
   std::atomic<size_t> count = 0;
   std::atomic<bool> failed = false;
   Clock::time_point start;
@@ -33,7 +34,7 @@ double rate(const std::vector<Session>& sessions, size_t lanes, CK_OBJECT_HANDLE
       do {
         derive(session, key, nonce);
         count++;
-      } while (Clock::now() - start < kTime);
+      } while (Clock::now() - start < time);
     } catch (const std::exception&) {
       failed = true;
     }
@@ -60,19 +61,30 @@ size_t try_lanes(const std::vector<Session>& sessions, const std::function<size_
                                                                .flag(CKA_SENSITIVE, true)
                                                                .flag(CKA_EXTRACTABLE, false)
                                                                .flag(CKA_SIGN, true)));
+  Clock::duration once = kLongest;
+  for (int i = 0; i < kRounds; i++) {
+    const uint8_t nonce[kNonceSize] = {};
+    const auto start = Clock::now();
+    derive(first, key, nonce);
+    once = std::min(once, Clock::now() - start);
+  }
+  const auto time = std::clamp(kOperations * once, kShortest, kLongest);
+  const bool slow = once > kShortest;
   size_t lanes = 1;
   for (;;) {
     const size_t next = open_up_to(2 * lanes);
     if (next == lanes) return lanes;
     // The best of a few short rounds each, in turn: another process that takes the processor away spoils one
-    // of them.
+    // of them, which a slow token cannot be hurt by.
     double fewer = 0, more = 0;
-    for (int round = 0; round < kRounds; round++) {
-      fewer = std::max(fewer, rate(sessions, lanes, key));
-      more = std::max(more, rate(sessions, next, key));
+    bool faster = false;
+    for (int round = 0; round < kRounds && !(slow && faster); round++) {
+      fewer = std::max(fewer, rate(sessions, lanes, key, time));
+      more = std::max(more, rate(sessions, next, key, time));
+      const double ideal = fewer * static_cast<double>(next) / static_cast<double>(lanes);
+      faster = more - fewer > kClearlyFaster * (ideal - fewer);
     }
-    const double ideal = fewer * static_cast<double>(next) / static_cast<double>(lanes);
-    if (more - fewer <= kClearlyFaster * (ideal - fewer)) return lanes;
+    if (!faster) return lanes;
     lanes = next;
   }
 }
