@@ -25,7 +25,8 @@ Software software() { return {has_ml_dsa(), true}; }
 
 void need_ml_dsa() {
   if (!has_ml_dsa()) {
-    throw EngineError("MECHANISM_MISSING", "ML-DSA needs OpenSSL 3.5, and this Node has an older one");
+    throw EngineError("MECHANISM_MISSING",
+                      "ML-DSA needs OpenSSL 3.5: Node 24 has it, this Node an older one");
   }
 }
 
