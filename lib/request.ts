@@ -26,6 +26,8 @@ import { type Change, type Store, StoreConflict } from "./store.ts";
 export interface Caller {
   /** The Region that answers, where that matters: its multi-Region keys are there under ARNs of its own. */
   readonly region?: string;
+  /** The same caller in another Region; throws where that is not served. */
+  inRegion?(region: string): Caller;
   /** Any operation by its name; resolves to its output, or rejects with a `KmsError`. */
   request(operation: string, input: object): Promise<object>;
 }
@@ -41,6 +43,8 @@ export interface Actor {
   readonly secureTransport?: boolean | undefined;
   /** The service that asks on the caller's behalf: `SERVICE.REGION.amazonaws.com`. */
   readonly via?: string | undefined;
+  /** The resource that a service asks for. */
+  readonly sourceArn?: string | undefined;
 }
 
 /** What every request to one open deployment stands on. */

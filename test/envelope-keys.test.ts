@@ -196,6 +196,25 @@ describe("KMS keys", () => {
   });
 });
 
+test("keys of other Regions are named by their ARNs, and asked for where they are", async () => {
+  const west = kms.inRegion("eu-west-1");
+  const other = (await west.createKey()).KeyMetadata?.Arn as string;
+  const message = await kms.envelope.encrypt(plaintext, { KeyId: [KeyId, other] });
+  for (const key of [KeyId, other]) {
+    for (const at of [kms, west]) {
+      expect(same(await at.envelope.decrypt(message, { KeyId: key }), plaintext)).toBe(true);
+    }
+  }
+  const moved = await kms.envelope.rewrap(message, { To: { KeyId: other } });
+  expect(same(await west.envelope.decrypt(moved), plaintext)).toBe(true);
+  const stranger = kms.as("arn:aws:iam::000000000000:user/stranger", { policies: [] }).envelope;
+  await expect(stranger.encrypt(plaintext, { KeyId: other })).rejects.toMatchObject({
+    name: "AccessDeniedException",
+  });
+  const nowhere = kms.envelope.encrypt(plaintext, { KeyId: other.replace("eu-west-1", "eu-west-9") });
+  await expect(nowhere).rejects.toMatchObject({ name: "NotFoundException" });
+});
+
 describe("keys together", () => {
   test("are those of the Encryption SDK", async () => {
     const key = randomBytes(32);

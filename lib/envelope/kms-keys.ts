@@ -30,15 +30,27 @@ export interface KmsClient {
   ): Promise<{ KeyId?: string | undefined; Plaintext?: Uint8Array | undefined }>;
 }
 
-/** A caller's own KMS. */
+/** A caller's own KMS. Keys that are named by ARNs of other Regions are asked for there, where those are served. */
 export function clientOf(caller: Caller): KmsClient {
-  const ask = (operation: string) => (input: object) => caller.request(operation, input);
+  const ask = (operation: string) => (input: { KeyId: string }) =>
+    callerFor(caller, input.KeyId).request(operation, input);
   return {
     region: caller.region,
     generateDataKey: ask("GenerateDataKey"),
     encrypt: ask("Encrypt"),
     decrypt: ask("Decrypt"),
   };
+}
+
+function callerFor(caller: Caller, keyId: string): Caller {
+  const region = /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
+  if (region === undefined || region === caller.region) return caller;
+  try {
+    return caller.inRegion?.(region) ?? caller;
+  } catch {
+    // Whoever is asked says so, as AWS would.
+    return caller;
+  }
 }
 
 /**
