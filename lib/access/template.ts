@@ -15,7 +15,8 @@ type Piece = string | { readonly plain: string } | Variable;
 /** A text with policy variables: `${aws:username}`, `${aws:PrincipalTag/team, 'none'}`, `${*}`, `${?}`, `${$}`. */
 export type Template = readonly Piece[];
 
-const variable = /\$\{(?:([*?$])|([^\s{}',$]+)(?:\s*,\s*'([^']*)')?)\}/y;
+/** The key of a tag may have spaces. */
+const variable = /\$\{(?:([*?$])|([^\s{}',$/]+(?:\/[^\s{}',$]+(?: [^\s{}',$]+)*)?)(?:\s*,\s*'([^']*)')?)\}/y;
 
 /** Throws where a variable is not closed, names nothing, or a key that has several values. */
 export function parseTemplate(text: string, at: string): Template {
