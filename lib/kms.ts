@@ -50,6 +50,8 @@ export interface AsOptions {
 export interface ServiceOptions {
   /** The account on whose behalf the service asks. */
   account?: string;
+  /** The ARN of the resource for which it asks, for `aws:SourceArn`. */
+  sourceArn?: string;
 }
 
 /** A request to be explained: the caller's ARN, the name of an operation, and its input. */
@@ -112,15 +114,17 @@ export class Kms extends WithMethods implements Caller, AsyncDisposable {
    * caller's unless told. It has keys that nobody else can use or change, each made on first use: `alias/aws/backup`
    * in the account that it acts for, and, for all accounts together, `alias/aws/backup/NAME` (docs/service-keys.md).
    */
-  service(name: string, { account = this.account }: ServiceOptions = {}): Kms {
+  service(name: string, { account = this.account, sourceArn }: ServiceOptions = {}): Kms {
     checkAccount(account, "account");
+    if (sourceArn !== undefined && !/^arn:([^:]*:){4}./.test(sourceArn))
+      throw new TypeError(`sourceArn must be the ARN of a resource, not ${JSON.stringify(sourceArn)}`);
     const principal = { arn: servicePrincipal(name), account, type: "Service" } as const;
-    return this.#for(principal, {}, `${name}.${this.region}.amazonaws.com`);
+    return this.#for(principal, {}, `${name}.${this.region}.amazonaws.com`, sourceArn);
   }
 
-  #for(principal: Principal, options: IdentityOptions, via: string | undefined): Kms {
+  #for(principal: Principal, options: IdentityOptions, via?: string, sourceArn?: string): Kms {
     const identity = new Identity(this.#deployment.service.store, principal, options);
-    return new Kms(this.#deployment, { ...this.#requests.actor, identity, via });
+    return new Kms(this.#deployment, { ...this.#requests.actor, identity, via, sourceArn });
   }
 
   /** The same service in another of its Regions, for the same caller. */

@@ -285,6 +285,28 @@ describe("a key that a service owns", () => {
   });
 });
 
+test("a service says for whom and for what it asks, and a key policy can ask that", async () => {
+  const vault = (account: string) => `arn:aws:backup:${REGION}:${account}:backup-vault:daily`;
+  const root = { Effect: "Allow", Principal: { AWS: ACCOUNT }, Action: "kms:*", Resource: "*" };
+  const Condition = {
+    StringEquals: { "aws:SourceAccount": ACCOUNT },
+    ArnLike: { "aws:SourceArn": `arn:aws:backup:*:${ACCOUNT}:backup-vault:*` },
+  };
+  const service = { ...root, Principal: { Service: "backup.amazonaws.com" }, Condition };
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [root, service] });
+  const { Arn: KeyId } = await newKey(kms, { Policy });
+  const asked = (options: object) => kms.service("backup", options);
+  await seal(asked({ sourceArn: vault(ACCOUNT) }), KeyId);
+  for (const options of [{}, { sourceArn: vault(OTHER) }, { account: OTHER, sourceArn: vault(ACCOUNT) }])
+    expect(await refusal(seal(asked(options), KeyId))).toMatch(/^AccessDeniedException/);
+  // It is the service's word, not that of whoever it asks for next.
+  const { KeyId: open } = await newKey(kms, {
+    Policy: JSON.stringify({ Statement: [root, { ...root, Principal: { AWS: ROLE }, Condition }] }),
+  });
+  expect(await refusal(seal(asked({ sourceArn: vault(ACCOUNT) }).as(ROLE), open))).toMatch(/^AccessDenied/);
+  expect(() => asked({ sourceArn: "vault" })).toThrow(/sourceArn must be the ARN of a resource, not "vault"/);
+});
+
 test("a service has a name, and acts for an account", () => {
   expect(() => kms.service("Bad Name")).toThrow(/"Bad Name" is no name of a service, such as "backup"/);
   expect(() => kms.service("backup", { account: "1" })).toThrow(/account must be a string of 12 digits/);

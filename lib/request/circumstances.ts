@@ -66,6 +66,9 @@ const keyUsage = ofKey((key) => key.keyUsage, ["KeyUsage"], "ENCRYPT_DECRYPT");
 const sources: Readonly<Record<string, Source>> = {
   "aws:CurrentTime": ({ now }) => [new Date(now).toISOString()],
   "aws:EpochTime": ({ now }) => [String(Math.floor(now / 1000))],
+  "aws:SourceAccount": ({ principal }) =>
+    one((principal.type === "Service" && principal.account) || undefined),
+  "aws:SourceArn": ({ actor }) => one(actor.sourceArn),
   "aws:SourceIp": ({ actor }) => one(actor.sourceIp),
   "aws:SecureTransport": ({ actor }) =>
     actor.secureTransport === undefined ? undefined : [String(actor.secureTransport)],
