@@ -1,9 +1,10 @@
-import { createCipheriv, createECDH, createSign, randomBytes } from "node:crypto";
+import { createCipheriv, createECDH, createHash, createSign, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import {
   AlgorithmSuiteIdentifier,
   buildClient,
@@ -258,6 +259,57 @@ async function nonFramed(suite: Suite, plaintext: Uint8Array): Promise<Buffer> {
     .sign(privateKey as never);
   return Buffer.concat([message, Buffer.from([signature.length >> 8, signature.length & 255]), signature]);
 }
+
+test.each([
+  [0x0478, 4096],
+  [0x0478, 1 << 20],
+  [0x0578, 65_536],
+])("130 MiB of suite %i in frames of %i go both ways, stream by stream", async (id, frameLength) => {
+  const length = 130 << 20;
+  function* plain() {
+    for (let at = 0; at < length; at += 1 << 20) yield Buffer.alloc(1 << 20, `${at}.`);
+  }
+  const digest = async (stream: AsyncIterable<Uint8Array>) => {
+    const hash = createHash("sha256");
+    for await (const part of stream) hash.update(part);
+    return hash.digest("hex");
+  };
+  const expected = await digest(Readable.from(plain()));
+  const options = { KeyId, FrameLength: frameLength, Signed: id === 0x0578 };
+  const theirs = committing.decryptStream(keyring(), { maxBodySize: length });
+  const [opened] = await Promise.all([digest(theirs), pipeline(envelope.encrypt(plain(), options), theirs)]);
+  expect(opened).toBe(expected);
+  const sealing = committing.encryptStream(keyring(), { suiteId: id as never, frameLength });
+  const [, back] = await Promise.all([
+    pipeline(Readable.from(plain()), sealing),
+    digest(envelope.decrypt(sealing)),
+  ]);
+  expect(back).toBe(expected);
+});
+
+test.each([0, 1, 1_000, 30_000, 65_400])("a context of %i bytes goes both ways", async (size) => {
+  const context: Record<string, string> = {};
+  for (let left = size, i = 0; left > 0; left -= 500, i++)
+    context[`${i}`] = "é".repeat(Math.min(240, left >> 2));
+  const plaintext = randomBytes(100);
+  const ours = await envelope.encrypt(plaintext, { KeyId, EncryptionContext: context });
+  const theirs = await committing.decrypt(keyring(), Buffer.from(ours));
+  expect(same(theirs.plaintext, plaintext)).toBe(true);
+  expect({ ...theirs.messageHeader.encryptionContext }).toEqual(context);
+  const { result } = await committing.encrypt(keyring(), plaintext, { encryptionContext: context });
+  expect(same(await envelope.decrypt(result, { EncryptionContext: context }), plaintext)).toBe(true);
+});
+
+test("a context that fills a header goes, and a byte more is refused", async () => {
+  // The count, and the lengths of two texts.
+  const most = 0xffff - 2 - 2 - 2 - 1;
+  const options = (length: number) => ({ KeyId, EncryptionContext: { k: "v".repeat(length) } });
+  const message = await envelope.encrypt(randomBytes(9), options(most));
+  expect((await envelope.decrypt(message, options(most))).length).toBe(9);
+  const theirs = await committing.decrypt(keyring(), Buffer.from(message));
+  expect(theirs.plaintext.length).toBe(9);
+  await expect(envelope.encrypt(randomBytes(9), options(most + 1))).rejects.toThrow("65535");
+});
 
 describe("a signed message", () => {
   const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY_ECDSA_P384;
