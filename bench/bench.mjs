@@ -19,7 +19,7 @@ import { makeToken } from "./token.mjs";
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "0.7" },
+    seconds: { type: "string", default: "0.5" },
     only: { type: "string", default: "" },
     size: { type: "string", default: String(2 ** 30) },
   },
@@ -39,7 +39,7 @@ const topics = {
       chart: true,
     },
   ],
-  server: [{ title: "The server beside a bare JSON echo", program: "server.mjs" }],
+  server: [{ title: "The server beside a bare JSON echo", program: "server.mjs", args: ["2", "3"] }],
   keys: [
     { title: "One of 10 keys beside one of 100,000", program: "keys.mjs" },
     { title: "10,000 keys through 1,000 handles", program: "loading.mjs" },

@@ -10,7 +10,7 @@ import { median } from "./report.mjs";
 import { claim, say } from "./tell.mjs";
 
 /** Seconds of rounds for a kind of work, and of a round for a size; what has begun is finished. */
-const FOR_KIND = 20;
+const FOR_KIND = 15;
 const FOR_SIZE = 0.4;
 const MEBIBYTE = 2 ** 20;
 

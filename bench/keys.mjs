@@ -20,7 +20,7 @@ const open = async (handles) => {
   return { kms, opened: performance.now() - started };
 };
 const make = (kms, more) =>
-  inFlight(16, more, async () => keys.push((await kms.createKey()).KeyMetadata.KeyId));
+  inFlight(64, more, async () => keys.push((await kms.createKey()).KeyMetadata.KeyId));
 const encrypt = (kms, KeyId) => kms.encrypt({ KeyId, Plaintext, EncryptionContext });
 
 /** Microseconds a call. */

@@ -51,7 +51,8 @@ for (const [suite, suiteId] of Object.entries(suites)) {
 
 const RECORDS = 500;
 const record = Buffer.alloc(1024, 7);
-const sealRecord = async () => (await client.encrypt(cached, record, { encryptionContext })).result;
+const sealRecord = async () =>
+  (await client.encrypt(cached, record, { suiteId: suites["0478"], encryptionContext })).result;
 let sealedRecord;
 
 contend(
