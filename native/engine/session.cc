@@ -8,6 +8,9 @@ namespace keystead {
 
 namespace {
 
+// Room for most answers, so that a token need not be asked for their size first, which is a call of its own.
+constexpr size_t kEnough = 4096;
+
 void check(const char* function, CK_RV rv) {
   if (rv != CKR_OK) throw Pkcs11Error(function, rv);
 }
@@ -56,14 +59,20 @@ std::vector<CK_OBJECT_HANDLE> Session::find(const Attributes& pattern) const {
 }
 
 Bytes Session::attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) const {
-  CK_ATTRIBUTE attribute{type, nullptr, 0};
-  check("C_GetAttributeValue", functions().C_GetAttributeValue(handle_, object, &attribute, 1));
-  if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) {
+  Bytes value(kEnough);
+  CK_ATTRIBUTE attribute{type, value.data(), value.size()};
+  CK_RV rv = functions().C_GetAttributeValue(handle_, object, &attribute, 1);
+  if (rv == CKR_BUFFER_TOO_SMALL) {
+    attribute = {type, nullptr, 0};
+    check("C_GetAttributeValue", functions().C_GetAttributeValue(handle_, object, &attribute, 1));
+    value.resize(attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION ? 0 : attribute.ulValueLen);
+    attribute.pValue = value.data();
+    rv = functions().C_GetAttributeValue(handle_, object, &attribute, 1);
+  }
+  check("C_GetAttributeValue", rv);
+  if (attribute.ulValueLen > value.size()) {  // CK_UNAVAILABLE_INFORMATION
     throw Pkcs11Error("C_GetAttributeValue", CKR_ATTRIBUTE_TYPE_INVALID);
   }
-  Bytes value(attribute.ulValueLen);
-  attribute.pValue = value.data();
-  check("C_GetAttributeValue", functions().C_GetAttributeValue(handle_, object, &attribute, 1));
   value.resize(attribute.ulValueLen);
   return value;
 }
@@ -97,11 +106,18 @@ Session::KeyPair Session::generate_pair(Mechanism mechanism, const Attributes& p
 }
 
 Bytes Session::wrap(Mechanism mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) const {
-  CK_ULONG size = 0;
-  check("C_WrapKey", functions().C_WrapKey(handle_, &mechanism.raw, wrapping, key, nullptr, &size));
-  Bytes wrapped(size);
-  check("C_WrapKey",
-        functions().C_WrapKey(handle_, &mechanism.raw, wrapping, key, bytes_of(wrapped.data()), &size));
+  Bytes wrapped(kEnough);
+  CK_ULONG size = wrapped.size();
+  auto wrap = [&](uint8_t* out) {
+    return functions().C_WrapKey(handle_, &mechanism.raw, wrapping, key, bytes_of(out), &size);
+  };
+  CK_RV rv = wrap(wrapped.data());
+  if (rv == CKR_BUFFER_TOO_SMALL) {
+    check("C_WrapKey", wrap(nullptr));
+    wrapped.resize(size);
+    rv = wrap(wrapped.data());
+  }
+  check("C_WrapKey", rv);
   wrapped.resize(size);
   return wrapped;
 }
