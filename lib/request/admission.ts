@@ -9,17 +9,7 @@ import {
   type Reason,
 } from "../access.ts";
 import { algorithmOf, type KeySpec } from "../algorithms.ts";
-import {
-  aliasArn,
-  type Home,
-  isService,
-  type KeyReference,
-  keyArn,
-  ownerOfAlias,
-  parseKeyOnly,
-  parseKeyReference,
-  referenceNotFound,
-} from "../arn.ts";
+import { isService, type KeyReference, referenceNotFound } from "../arn.ts";
 import { readHead } from "../ciphertext.ts";
 import {
   grantNotFound,
@@ -45,9 +35,11 @@ import {
 import type { Actor, Service } from "../request.ts";
 import type { Secrets } from "../secrets.ts";
 import type { GrantRow, KeyRow, Soon, Store } from "../store.ts";
+import { Finder } from "./finder.ts";
 import { Question } from "./question.ts";
 import { indexOf, readyFor } from "./ready.ts";
 import { explained } from "./reason.ts";
+import { andThen } from "./soon.ts";
 
 /** The actions that `kms:TrailingDaysWithoutKeyUsage` is for. */
 const askedForUse: ReadonlySet<string> = new Set(["kms:DisableKey", "kms:ScheduleKeyDeletion"]);
@@ -95,7 +87,7 @@ export class Admission implements Request {
   #standing: Standing | undefined;
   /** Of an operation that is about two. */
   #firstKeyId: string | undefined;
-  readonly #home: Home;
+  readonly #finder: Finder;
 
   constructor(service: Service, actor: Actor, id: string, further: Further) {
     const { region } = actor;
@@ -118,23 +110,23 @@ export class Admission implements Request {
     this.#service = service;
     this.#actor = actor;
     this.#further = further;
-    this.#home = this;
+    this.#finder = new Finder(this, further.makeServiceKey);
   }
 
   /** Finds out what the caller may by itself: to be done before anything is decided. */
   identify(): Soon<void> {
-    return then(this.#actor.identity.standing(), (standing) => {
+    return andThen(this.#actor.identity.standing(), (standing) => {
       this.#standing = standing;
     });
   }
 
   admit(text: string, terms: Terms): Soon<KeyRow> {
-    const reference = this.#read(text, terms.aliases);
-    return then(this.#find(reference), (key) => {
+    const reference = this.#finder.read(text, terms.aliases);
+    return andThen(this.#finder.find(reference), (key) => {
       if (key !== undefined) return this.#allow(key, terms, reference);
       // Another account's caller cannot tell a key that is not there from one that is closed to it.
       if (reference.account !== this.account)
-        throw this.#denied(terms.action, nameOf(reference, this.region), reference.account);
+        throw this.#denied(terms.action, this.#finder.nameOf(reference), reference.account);
       throw referenceNotFound(reference, this.region);
     });
   }
@@ -145,8 +137,8 @@ export class Admission implements Request {
   }
 
   findOwn(text: string): Soon<KeyRow> {
-    const reference = this.#read(text, false);
-    return then(this.#find(reference), (key) => {
+    const reference = this.#finder.read(text, false);
+    return andThen(this.#finder.find(reference), (key) => {
       if (key === undefined || key.account !== this.account) throw referenceNotFound(reference, this.region);
       return key;
     });
@@ -155,33 +147,33 @@ export class Admission implements Request {
   admitCiphertext(ciphertext: Uint8Array, text: string | undefined, terms: Terms): Soon<SealedUnder> {
     const head = readHead(ciphertext);
     if (text !== undefined)
-      return then(this.admit(text, terms), (key) => {
+      return andThen(this.admit(text, terms), (key) => {
         // What an RSA key encrypts says nothing of its key.
         if (algorithmOf(key.keySpec as KeySpec).material.type === "rsa")
           return { key, materialId: key.materialId as string };
         if (head === undefined) throw new InvalidCiphertextException();
         if (head.keyId === key.keyId) return { key, materialId: head.materialId };
-        return then(this.store.key(this.region, head.keyId), (other) => {
+        return andThen(this.store.key(this.region, head.keyId), (other) => {
           throw other === undefined ? new InvalidCiphertextException() : incorrectKey();
         });
       });
     if (head === undefined) throw new InvalidCiphertextException();
-    return then(this.store.key(this.region, head.keyId), (key) => {
+    return andThen(this.store.key(this.region, head.keyId), (key) => {
       if (key !== undefined)
-        return then(this.#allow(key, terms, undefined), (key) => ({ key, materialId: head.materialId }));
+        return andThen(this.#allow(key, terms, undefined), (key) => ({ key, materialId: head.materialId }));
       if (this.account === this.#service.account) throw new InvalidCiphertextException();
       throw this.#denied(terms.action, CIPHERTEXTS_KEY, this.#service.account);
     });
   }
 
   async admitRetirement(text: string, grantId: string): Promise<GrantRow> {
-    const reference = this.#read(text, false);
+    const reference = this.#finder.read(text, false);
     const action = "kms:RetireGrant";
-    const key = await this.#find(reference);
+    const key = await this.#finder.find(reference);
     const grant = key && (await this.store.row("grant", this.region, key.keyId, grantId));
     if (key === undefined || grant === undefined) {
       if (reference.account !== this.account)
-        throw this.#denied(action, nameOf(reference, this.region), reference.account, "no part in the grant");
+        throw this.#denied(action, this.#finder.nameOf(reference), reference.account, "no part in the grant");
       throw key === undefined ? referenceNotFound(reference, this.region) : grantNotFound(grantId);
     }
     const { arn, policy: keyPolicy } = readyFor(key);
@@ -240,52 +232,25 @@ export class Admission implements Request {
     this.notes[name] = value;
   }
 
-  #read(text: string, aliases: boolean): KeyReference {
-    if (!aliases) return { type: "key", ...parseKeyOnly(text, this.#home) };
-    const reference = parseKeyReference(text, this.#home);
-    if (this.principal.type !== "Service" || reference.type === "key") return reference;
-    if (reference.account !== this.account) return reference;
-    return { ...reference, account: this.#ownerOf(reference.name) ?? reference.account };
-  }
-
-  /** Whose key an alias names that is the calling service's own. */
-  #ownerOf(alias: string): string | undefined {
-    const { arn, account } = this.principal;
-    return ownerOfAlias(alias, arn, account);
-  }
-
-  #find(reference: KeyReference): Soon<KeyRow | undefined> {
-    const { store, region } = this;
-    const { account } = reference;
-    if (reference.type === "key")
-      return then(store.key(region, reference.keyId), (key) => (key?.account === account ? key : undefined));
-    const alias = store.alias(region, account, reference.name);
-    return then(alias, (row) => {
-      if (row !== undefined) return store.key(region, row.keyId);
-      if (this.principal.type !== "Service" || account !== this.#ownerOf(reference.name)) return undefined;
-      return this.#further.makeServiceKey(account, reference.name).then(() => this.#find(reference));
-    });
-  }
-
   /** `reference` is what the caller called the key by, unless it was by a ciphertext. */
   #allow(key: KeyRow, terms: Terms, reference: KeyReference | undefined): Soon<KeyRow> {
-    return then(this.store.grants(key.region, key.keyId, granteesOf(this.#known.principal)), (grants) => {
+    return andThen(this.store.grants(key.region, key.keyId, granteesOf(this.#known.principal)), (grants) => {
       const { arn, policy: keyPolicy } = readyFor(key);
       this.#involves(key, arn);
       let shown = arn;
       if (key.account !== this.account)
-        shown = reference === undefined ? CIPHERTEXTS_KEY : nameOf(reference, this.region);
+        shown = reference === undefined ? CIPHERTEXTS_KEY : this.#finder.nameOf(reference);
       const question = this.#question(terms.action, arn, key.account);
       question.keyPolicy = keyPolicy;
       question.grants = indexOf(grants);
       question.key = key;
       question.alias = reference?.type === "alias" ? reference.name : undefined;
       question.aliases = () => this.#aliasesOf(key);
-      return then(this.#lastUse(key, terms.action), (lastUse) => {
+      return andThen(this.#lastUse(key, terms.action), (lastUse) => {
         question.lastUse = lastUse;
         this.#decideEach(question, terms.contexts?.(), shown);
         this.#firstKeyId ??= key.keyId;
-        return then(this.#asHeld(key, terms.action), (key) => {
+        return andThen(this.#asHeld(key, terms.action), (key) => {
           checkState(terms.states, key.keyState, arn);
           if (terms.usage !== undefined && terms.usage !== key.keyUsage)
             throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
@@ -306,7 +271,7 @@ export class Admission implements Request {
   #asHeld(key: KeyRow, action: string): Soon<KeyRow> {
     const { customKeyStoreId, region } = key;
     if (customKeyStoreId === null) return key;
-    return then(this.store.row("customKeyStore", region, customKeyStoreId), (store) => {
+    return andThen(this.store.row("customKeyStore", region, customKeyStoreId), (store) => {
       if (store === undefined) throw new Error(`${customKeyStoreId}, which has key ${key.keyId}, is missing`);
       const operation = action.replace(/^kms:/, "").replace(/^ReEncrypt.*/, "ReEncrypt");
       return held(key, store, { principal: this.principal.arn, operation, requestId: this.id });
@@ -394,13 +359,3 @@ export interface Further {
 
 /** What a caller of another account is shown of a key that only its ciphertext names. */
 const CIPHERTEXTS_KEY = "the key associated with this ciphertext";
-
-const nameOf = (reference: KeyReference, region: string) =>
-  reference.type === "key"
-    ? keyArn(region, reference.account, reference.keyId)
-    : aliasArn(region, reference.account, reference.name);
-
-/** Goes on at once where the store could answer at once. */
-function then<T, R>(soon: Soon<T>, next: (value: T) => Soon<R>): Soon<R> {
-  return soon instanceof Promise ? soon.then(next) : next(soon);
-}
