@@ -31,9 +31,10 @@ const interrupt = new AbortController();
 process.once("SIGINT", () => interrupt.abort());
 process.once("SIGTERM", () => interrupt.abort());
 // Whoever reads our output may have had enough of it, as `head` does.
-process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failure),
-);
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") say(`standard output: ${error.message}`, undefined);
+  process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failure);
+});
 
 const action =
   (work: Work) =>

@@ -167,17 +167,26 @@ describe("a message", () => {
   });
 });
 
-test("a hierarchy: a key under a key under a key", async () => {
-  // As in docs/envelope.md.
-  const branch = randomBytes(32);
-  const sealedBranch = await kms.envelope.encrypt(branch, {
-    KeyId: oldKey,
-    EncryptionContext: { branch: "eu" },
-  });
-  const opened = await kms.envelope.decrypt(sealedBranch, { EncryptionContext: { branch: "eu" } });
-  const Keys = new RawAesKey({ namespace: "branches", name: "eu", key: opened });
-  const message = await new Envelope().encrypt(Buffer.from("hello"), { Keys });
+test("a hierarchy, as docs/envelope.md shows it: a data key under a key under a key", async () => {
+  const docs = await readFile(join(import.meta.dirname, "../docs/envelope.md"), "utf8");
+  const example = docs
+    .split("```")
+    .find((block) => block.includes("sealedBranch"))
+    ?.replace(/^ts\n/, "");
+  const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+  const run = AsyncFunction(
+    "kms",
+    "bytes",
+    "randomBytes",
+    "RawAesKey",
+    `${example?.replace("await kms.envelope.encrypt(bytes", "const message = $&")}; return { sealedBranch, branch, key, message };`,
+  );
+  await kms.createAlias({ AliasName: "alias/root", TargetKeyId: oldKey.split("/")[1] as string });
+  const { sealedBranch, branch, key, message } = await run(kms, Buffer.from("hello"), randomBytes, RawAesKey);
+  expect(same(branch, key)).toBe(true);
+  // All that is below moves with it.
   const moved = await kms.envelope.rewrap(sealedBranch, { To: To() });
-  const again = new RawAesKey({ namespace: "branches", name: "eu", key: await west.envelope.decrypt(moved) });
-  expect(Buffer.from(await new Envelope().decrypt(message, { Keys: again })).toString()).toBe("hello");
+  const opened = await west.envelope.decrypt(moved, { KeyId: newKey });
+  const Keys = new RawAesKey({ namespace: "branches", name: "eu", key: opened });
+  expect(Buffer.from(await new Envelope().decrypt(message, { Keys })).toString()).toBe("hello");
 });

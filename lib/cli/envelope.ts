@@ -158,7 +158,7 @@ const pass =
     const { transfers, skipped } = await plan({ paths: names, output, rename: way.rename, force });
     if (skipped.length > 0)
       invocation.note(
-        `left out ${many(skipped.length, "entry")} that cannot be ${way.done}, e.g. ${skipped[0]}`,
+        `left out ${many(skipped.length, "entry")} that cannot be ${way.done}, e.g. ${harmless(skipped[0] as string)}`,
       );
     await invocation.withKms((caller) => passFiles(invocation, caller, way, options, transfers));
   };
@@ -243,7 +243,7 @@ async function passDirectory(
   let total = 0;
   const noteLeftOut = (left: readonly string[]) => {
     if (left[0] === undefined) return;
-    const example = join(from, left[0]);
+    const example = harmless(join(from, left[0]));
     invocation.note(`left out ${many(left.length, "entry")} that cannot be ${way.done}, e.g. ${example}`);
   };
   await invocation.withKms(async (caller) => {

@@ -8,6 +8,7 @@ import { Located } from "./failure.ts";
 import { collectPair } from "./pairs.ts";
 import { Progress } from "./progress.ts";
 import { many } from "./quantity.ts";
+import { harmless } from "./terminal.ts";
 import { statOf } from "./transfer.ts";
 
 interface Options {
@@ -88,7 +89,7 @@ const rewrap: Work = async (invocation, args, given) => {
       });
     if (left.length > 0)
       invocation.note(
-        `left ${many(left.length, "entry")} as ${left.length > 1 ? "they are" : "it is"}, e.g. ${left[0]}`,
+        `left ${many(left.length, "entry")} as ${left.length > 1 ? "they are" : "it is"}, e.g. ${harmless(left[0] as string)}`,
       );
     invocation.answer({ Files: done.sort(), LeftOut: left }, (out) =>
       out.line(`rewrapped ${many(done.length, "file")}`),
