@@ -4,7 +4,7 @@ const sessions = [1, 4, 16, 64];
 const name = (count) => `Keystead, ${count} session${count > 1 ? "s" : ""}`;
 
 const forms = ["entries", "packed"];
-const inFlight = { "": "one at a time", " 4": "four in flight" };
+const inFlight = { "": "one at a time", " x16": "16 in flight" };
 const batches = Object.entries(inFlight).flatMap(([flights, how]) =>
   forms.map((form) => ({
     away: { name: `network, ${form}, ${how}`, contender, task: `${form} network${flights}` },

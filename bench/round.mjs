@@ -18,6 +18,7 @@ export function contend(tasks, close = () => {}, between = () => {}) {
     }
     try {
       const task = tasks[message.task];
+      if (task === undefined) throw new Error("there is no such task");
       await task();
       const figures = await round(task, between, message.seconds);
       between();
