@@ -138,10 +138,14 @@ export class Log {
     }
   }
 
-  /** Starting after this turn of the event loop gathers all that the turn records. */
+  /**
+   * Starting behind the promises that are going on now gathers what they record: those who were answered together by
+   * the HSM, or by the commit before. Waiting for the end of the turn would gather more, but leaves the disk idle
+   * until then: with 64 callers in flight there were 15 % fewer a second.
+   */
   #startSoon(): void {
     if (this.#starting !== undefined || this.#underWay >= UNDER_WAY || this.#queue.length === 0) return;
-    this.#starting = new Promise<void>((done) => setImmediate(done)).then(() => this.#start());
+    this.#starting = new Promise<void>((done) => process.nextTick(done)).then(() => this.#start());
   }
 
   async #start(): Promise<void> {
