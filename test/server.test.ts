@@ -405,6 +405,16 @@ describe("sockets", () => {
     socket.destroy();
   });
 
+  test("may be many that send at the same moment", async () => {
+    const { headers, body } = await signed(new sdk.GenerateRandomCommand({ NumberOfBytes: 8 }));
+    const all = await Promise.all(Array.from({ length: 200 }, () => open()));
+    for (const { socket } of all) socket.write(headOf({ ...headers, connection: "close" }) + body);
+    await Promise.all(all.map(({ closed }) => closed));
+    const answers = all.map(({ came }) => /^HTTP\/1\.1 200 .*"Plaintext":"(.*)"/s.exec(came())?.[1]);
+    expect(new Set(answers).size).toBe(200);
+    expect(answers).not.toContain(undefined);
+  });
+
   test("are used again", async () => {
     const { headers, body } = await signed(new sdk.GenerateRandomCommand({ NumberOfBytes: 8 }));
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -13,7 +13,7 @@ import { type Body, Intake, isHuge } from "./body.ts";
 import { Certificate } from "./certificate.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Health } from "./health.ts";
-import { fieldsOf, HEADERS, type HttpAnswer } from "./message.ts";
+import { fieldsOf, HEADERS, type HttpAnswer, type HttpRequest } from "./message.ts";
 import { BODY_LIMIT, type ServerOptions } from "./options.ts";
 import { errorAnswer } from "./perform.ts";
 
@@ -22,6 +22,13 @@ const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTime
 const STALLED = 120_000;
 /** Bytes of a request's head. */
 const MAX_HEAD = 16_384;
+/** So many requests wait for their turn at most: nobody has said yet who they are from. */
+const MOST_ARRIVED = 64;
+
+interface Arrival {
+  readonly request: HttpRequest;
+  readonly response: ServerResponse;
+}
 
 /** One HTTP or HTTPS server in front of an endpoint. */
 export class Listener {
@@ -32,6 +39,7 @@ export class Listener {
   readonly #grace: number;
   readonly #onError: (error: Error) => void;
   readonly #intake = new Intake();
+  #arrived: Arrival[] = [];
   /** Those that no request has come by yet: Node takes them for busy, and would wait for them. */
   readonly #unused = new Set<Socket>();
   #closing: Promise<void> | undefined;
@@ -127,7 +135,7 @@ export class Listener {
     }
     const { url = "/", socket } = request;
     const at = url.indexOf("?");
-    const asked = {
+    const asked: HttpRequest = {
       method: request.method as string,
       path: at === -1 ? url : url.slice(0, at),
       query: at === -1 ? "" : url.slice(at + 1),
@@ -136,8 +144,21 @@ export class Listener {
       sourceIp: addressOf(socket),
       secure: this.secure,
     };
-    this.#endpoint.answer(asked).then((answer) => this.#send(response, answer));
+    this.#arrived.push({ request: asked, response });
+    if (this.#arrived.length === 1) setImmediate(this.#answerArrived);
+    else if (this.#arrived.length === MOST_ARRIVED) this.#answerArrived();
   }
+
+  /**
+   * What comes in one turn of the event loop is begun together at its end: one after the other they take a tenth less
+   * time each, for code and data are in the processor's caches by then, and they reach the HSM and the log as one.
+   */
+  readonly #answerArrived = (): void => {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    for (const { request, response } of arrived)
+      this.#endpoint.answer(request).then((answer) => this.#send(response, answer));
+  };
 
   #refuseBody(response: ServerResponse, body: Exclude<Body, Uint8Array>): void {
     const text = `HTTP content length exceeded ${BODY_LIMIT} bytes.`;
