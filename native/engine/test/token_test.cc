@@ -112,6 +112,8 @@ TEST(sizes_that_do_not_fit_are_refused) {
   seal({10}, {4}, {1});
   auto misfit = [](const EngineError& error) { return error.code() == "BATCH_LAYOUT"; };
   CHECK_THROWS(seal({11}, {4}, {1}), EngineError, misfit(error));
+  CHECK_THROWS(seal({9}, {4}, {1}), EngineError, misfit(error));  // would leave a byte as it was
+  CHECK_THROWS(seal({10}, {3}, {1}), EngineError, misfit(error));
   CHECK_THROWS(seal({0xffffffff}, {4}, {1}), EngineError, misfit(error));
   CHECK_THROWS(seal({10}, {5}, {1}), EngineError, misfit(error));
   CHECK_THROWS(seal({5, 5}, {4}, {2}), EngineError, misfit(error));  // no room for two tags
