@@ -190,6 +190,11 @@ export interface Request {
   readonly governor: string;
   /** Milliseconds; the same throughout the request. */
   readonly now: number;
+  /**
+   * Set by `run`, before it first waits, once the event can say no more than it does now unless the work fails: it is
+   * put on record while the work is under way. Should the work fail, a second event with the same request id says so.
+   */
+  foreseen: boolean;
   readonly store: Store;
   readonly hsm: Hsm;
   readonly keys: KeyRing;

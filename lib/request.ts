@@ -81,6 +81,12 @@ type Changing = Extract<Operation, { readonly run?: undefined }>;
 
 const making = createServiceKey as Operation as Changing;
 
+/** An event that is on its way to the disk before its request's work is done. */
+interface Foreseen {
+  readonly event: AuditEvent;
+  readonly durable: Promise<unknown>;
+}
+
 interface Outcome {
   readonly output?: object;
   readonly changes?: readonly Change[];
@@ -95,7 +101,8 @@ interface Outcome {
  * `KMSInternalException`. An operation that changes the store only decides: the event is recorded first and the
  * changes are applied after it, in one transaction, so that nothing changes that the trail does not have. Should
  * they fail to apply, a second event with the same request id says so; after a crash in between, the trail has
- * the event of a change that was not made, and nobody has its answer.
+ * the event of a change that was not made, and nobody has its answer. The same goes for work whose event is foreseen:
+ * it is recorded while the work is under way, and a second event says when that failed.
  */
 export class Requests implements Caller {
   readonly actor: Actor;
@@ -120,6 +127,7 @@ export class Requests implements Caller {
       }
       const request = this.#begin();
       let outcome: Outcome;
+      let foreseen: Foreseen | undefined;
       if ("error" in accepted) {
         outcome = accepted;
       } else {
@@ -127,16 +135,20 @@ export class Requests implements Caller {
           const admitted = admit(operation, request, accepted.input);
           // Most requests reach the HSM's queue in the very turn that they were made in.
           const key = admitted instanceof Promise ? await admitted : admitted;
-          outcome = { output: await operation.run(request, accepted.input as never, key) };
+          const running = operation.run(request, accepted.input as never, key);
+          if (request.foreseen) foreseen = this.#foresee(name, request);
+          outcome = { output: await running };
         } catch (cause) {
           outcome = { error: failureOf(cause, request.resources) };
         }
       }
-      const event = this.#event(name, true, request, outcome);
+      const foretold = outcome.error === undefined ? foreseen : undefined;
+      const event = foretold?.event ?? this.#event(name, true, request, outcome);
       const use = outcome.error === undefined ? tracked.get(name) : undefined;
-      if (use !== undefined) event.eventId = countedId();
+      if (use !== undefined) event.eventId ??= countedId();
       try {
-        await this.#put(request, event);
+        if (foreseen !== undefined) await foreseen.durable;
+        if (foretold === undefined) await this.#put(request, event);
       } catch (cause) {
         throw unrecorded(request, cause);
       }
@@ -218,6 +230,15 @@ export class Requests implements Caller {
     makeServiceKey: (account, alias) => this.#makeServiceKey(account, alias),
     rehearse: (service, rehearsal) => rehearse(service, rehearsal, admit),
   };
+
+  /** Its failure is that of the request, once the work is done too. */
+  #foresee(name: string, request: Admission): Foreseen {
+    const event = this.#event(name, true, request, {});
+    event.eventId = countedId();
+    const durable = this.#put(request, event);
+    durable.catch(() => {});
+    return { event, durable };
+  }
 
   async #record(name: string, readOnly: boolean, request: Admission, outcome: Outcome): Promise<void> {
     try {

@@ -74,6 +74,7 @@ export class Admission implements Request {
   /** The keys that it was let at. */
   readonly admitted: KeyRow[] = [];
   notes: Record<string, string | number> | undefined;
+  foreseen = false;
   /** Whose trail this is to be in, where it is not the caller's account alone. */
   accounts: Set<string> | undefined;
   /** Whether it is about a key of the caller's account. */
