@@ -3,7 +3,7 @@ import type { EncryptionContext } from "./ciphertext.ts";
 
 export { errorOf, isError, type Material } from "./batch/material.ts";
 export { type Messages, packMessages, signed, verified } from "./batch/messages.ts";
-export { openPacked } from "./batch/open.ts";
+export { type Opened, openPacked } from "./batch/open.ts";
 export {
   ciphertexts,
   type Packed,

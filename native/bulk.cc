@@ -10,6 +10,7 @@
 #include "engine/error.h"
 #include "engine/frames.h"
 #include "engine/gcm.h"
+#include "engine/heads.h"
 #include "engine/pages.h"
 #include "engine/records.h"
 #include "job.h"
@@ -162,6 +163,29 @@ Napi::Value open_all(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value group(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto in = info[0].As<Napi::Uint8Array>();
+  const auto lengths = info[1].As<Napi::Uint32Array>();
+  try {
+    const Heads found =
+        group_by_head({in.Data(), in.ByteLength()}, {lengths.Data(), lengths.ElementLength()});
+    auto heads = Napi::Uint32Array::New(env, found.of.size());
+    std::copy(found.of.begin(), found.of.end(), heads.Data());
+    auto firsts = Napi::Uint32Array::New(env, 2 * found.firsts.size());
+    for (size_t i = 0; i < found.firsts.size(); i++) {
+      firsts[2 * i] = static_cast<uint32_t>(found.firsts[i].at);
+      firsts[2 * i + 1] = static_cast<uint32_t>(found.firsts[i].size);
+    }
+    const auto result = Napi::Object::New(env);
+    result.Set("heads", heads);
+    result.Set("firsts", firsts);
+    return result;
+  } catch (const EngineError&) {
+    throw Napi::Error(env, error_value(env, std::current_exception()));
+  }
+}
+
 Napi::Value crew(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   try {
@@ -193,6 +217,7 @@ void InitBulk(Napi::Env env, Napi::Object exports) {
   exports.Set("openFrames", Napi::Function::New(env, open, "openFrames"));
   exports.Set("sealRecords", Napi::Function::New(env, seal_all, "sealRecords"));
   exports.Set("openRecords", Napi::Function::New(env, open_all, "openRecords"));
+  exports.Set("groupByHead", Napi::Function::New(env, group, "groupByHead"));
   exports.Set("crew", Napi::Function::New(env, crew, "crew"));
   exports.Set("useGcm", Napi::Function::New(env, force_gcm, "useGcm"));
 }

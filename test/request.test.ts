@@ -182,6 +182,14 @@ test("a stored policy or blob that was changed by hand is found out", async () =
   );
   const Entries = [{ Plaintext: bytes("x") }];
   expect(await refusal(kms.encryptBatch({ KeyId: moved.KeyId, Entries }))).toMatch(/^KMSInternalException/);
+  // On record while the HSM was still at it, and again once that had failed.
+  const [begun, failed] = await events(2);
+  expect([begun, failed]).toMatchObject([
+    { eventName: "EncryptBatch", additionalEventData: { entries: 1 } },
+    { eventName: "EncryptBatch", errorCode: "KMSInternalException" },
+  ]);
+  expect(begun?.errorCode).toBeUndefined();
+  expect(failed?.requestID).toBe(begun?.requestID);
   await kms.encrypt({ KeyId: stolen.KeyId, Plaintext: bytes("x") });
   expect(await refusal(kms.encrypt({ KeyId: bent.KeyId, Plaintext: bytes("x") }))).toMatch(
     /^KMSInternalException/,

@@ -9,9 +9,12 @@ export interface Column {
   readonly lengths: Uint32Array;
 }
 
-/** Copies parts of `size` bytes in all. */
-export function concatenate(parts: readonly Uint8Array[], size: number): Column {
-  const input = new Uint8Array(size);
+/** Copies parts of `size` bytes in all into `input`. */
+export function concatenate(
+  parts: readonly Uint8Array[],
+  size: number,
+  input: Uint8Array = new Uint8Array(size),
+): Column {
   const lengths = new Uint32Array(parts.length);
   let at = 0;
   for (let i = 0; i < parts.length; i++) {
@@ -20,7 +23,8 @@ export function concatenate(parts: readonly Uint8Array[], size: number): Column 
     lengths[i] = bytes.length;
     at += bytes.length;
   }
-  return { input, lengths };
+  // Shorter than was said, where a caller's buffer has shrunk meanwhile.
+  return { input: input.subarray(0, at), lengths };
 }
 
 /** Takes a packed buffer as it is. What is wrong with any entry refuses the whole batch. */

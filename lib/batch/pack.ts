@@ -6,12 +6,13 @@ import { type BlobShape, type StructureShape, structure, validate } from "../sha
 import * as shapes from "../shapes.ts";
 import { type Column, checkCount, checkSize, concatenate, takeColumn } from "./column.ts";
 import { errorOf } from "./material.ts";
+import { borrowMemory } from "./memory.ts";
 
 /** The entries of a batch as the engine takes them; those with an error are not among them. */
 export interface Packed extends Column {
   /** How many entries the batch has, with or without errors. */
   readonly count: number;
-  /** A private copy of what the caller gave, to be wiped when it holds plaintext. */
+  /** A private copy of what the caller gave in borrowed memory, to be wiped when it holds plaintext. */
   readonly copied: boolean;
   /** Canonical contexts: one for all, or one for each packed entry. */
   readonly contexts: Uint8Array;
@@ -24,6 +25,8 @@ export interface Packed extends Column {
 export interface EntryKind {
   readonly member: "Plaintext" | "CiphertextBlob";
   readonly packed: "Plaintexts" | "CiphertextBlobs";
+  /** Reads the member: by its name it would take three times as long. */
+  readonly read: (entry: Entry) => unknown;
   readonly blob: BlobShape;
   readonly entry: StructureShape;
 }
@@ -31,6 +34,7 @@ export interface EntryKind {
 export const plaintexts: EntryKind = {
   member: "Plaintext",
   packed: "Plaintexts",
+  read: (entry) => entry?.Plaintext,
   blob: shapes.PlaintextType,
   entry: structure({ Plaintext: shapes.PlaintextType, EncryptionContext: shapes.EncryptionContextType }, [
     "Plaintext",
@@ -40,6 +44,7 @@ export const plaintexts: EntryKind = {
 export const ciphertexts: EntryKind = {
   member: "CiphertextBlob",
   packed: "CiphertextBlobs",
+  read: (entry) => entry?.CiphertextBlob,
   blob: shapes.CiphertextType,
   entry: structure(
     { CiphertextBlob: shapes.CiphertextType, EncryptionContext: shapes.EncryptionContextType },
@@ -60,7 +65,7 @@ export function packEntries(
 ): Packed {
   if (!Array.isArray(entries)) throw new ValidationException("Entries must be an array.");
   const count = checkCount(entries.length);
-  const { member, blob, entry: shape } = kind;
+  const { read, blob, entry: shape } = kind;
   const { min = 0, max = 0 } = blob;
   const blobs: Uint8Array[] = [];
   const contexts = new Contexts(encodeContext(forAll));
@@ -68,7 +73,7 @@ export function packEntries(
   let size = 0;
   for (let i = 0; i < count; i++) {
     const entry = entries[i] as Entry;
-    const bytes = entry?.[member];
+    const bytes = read(entry);
     const context = entry?.EncryptionContext as EncryptionContext | null | undefined;
     const plain = bytes instanceof Uint8Array && bytes.length >= min && bytes.length <= max;
     try {
@@ -83,7 +88,8 @@ export function packEntries(
     blobs.push(bytes as Uint8Array);
   }
   checkSize(size);
-  return { ...concatenate(blobs, size), count, copied: true, ...contexts.pack(), errors };
+  const column = concatenate(blobs, size, borrowMemory(size));
+  return { ...column, count, copied: true, ...contexts.pack(), errors };
 }
 
 /** Takes a packed buffer as it is. What is wrong with any entry refuses the whole batch. */

@@ -1,11 +1,12 @@
 import { CIPHERTEXT_OVERHEAD } from "../hsm.ts";
 import type { KeyMaterial } from "../keys.ts";
+import { returnMemory, unclearedMemory } from "./memory.ts";
 import type { Packed } from "./pack.ts";
 
 /** Seals all packed entries with one derived key; item i of the output is `lengths[i]` + 86 bytes long. */
 export async function sealPacked({ hsm, native }: KeyMaterial, packed: Packed): Promise<Uint8Array> {
   const { input, copied, lengths, contexts, contextLengths } = packed;
-  const output = new Uint8Array(input.length + lengths.length * CIPHERTEXT_OVERHEAD);
+  const output = unclearedMemory(input.length + lengths.length * CIPHERTEXT_OVERHEAD);
   if (lengths.length === 0) return output;
   try {
     await hsm.sealBatch({
@@ -21,6 +22,8 @@ export async function sealPacked({ hsm, native }: KeyMaterial, packed: Packed): 
   } catch (error) {
     if (copied) input.fill(0);
     throw error;
+  } finally {
+    if (copied) returnMemory(input);
   }
   return output;
 }

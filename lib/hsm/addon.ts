@@ -50,10 +50,20 @@ export interface Addon {
    * it is no RSA key, or PLAINTEXT_SIZE. Copies the plaintext at once.
    */
   encrypt(job: EncryptJob): Promise<Uint8Array>;
+  /** Ciphertexts by their heads (docs/ciphertext.md): of what is packed in `input`, at once. Throws where the sizes do not fit. */
+  groupByHead(input: Uint8Array, lengths: Uint32Array): Heads;
   /** What Node's OpenSSL can. */
   software(): SoftwareInfo;
   /** An empty file for `appendJournal`, whose first line follows the line with this digest (64 hex digits). */
   openJournal(digest: string): NativeJournal;
+}
+
+/** What ciphertexts say they are under, each head once. */
+export interface Heads {
+  /** For each ciphertext the number of its head; those that are too short to be one share one. */
+  heads: Uint32Array;
+  /** For each head the first ciphertext that has it: where it begins, and its length. */
+  firsts: Uint32Array;
 }
 
 /** A file of lines under way; the engine knows its end, so that commits need not wait for each other. */

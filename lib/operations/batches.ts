@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   algorithmOf,
   type EncryptionAlgorithm,
@@ -13,6 +13,7 @@ import {
   type EncryptedEntry,
   isError,
   type Material,
+  type Opened,
   openPacked,
   type Packed,
   packEntries,
@@ -54,14 +55,13 @@ export const encryptBatch = operation({
     refuseOthers(key);
     const packed = pack(input, plaintexts);
     note(request, packed, packed.errors?.size ?? 0);
-    const output = await sealPacked(await request.keys.current(key), packed);
+    const material = request.keys.current(key);
+    const sealing = sealPacked(material instanceof Promise ? await material : material, packed);
+    request.foreseen = true;
+    const output = await sealing;
     const answer = { KeyId: arnOf(key), EncryptionAlgorithm };
     if (packed.copied) return { ...answer, Entries: sealedEntries(packed, output) };
-    return {
-      ...answer,
-      CiphertextBlobs: output,
-      Lengths: packed.lengths.map((n) => n + CIPHERTEXT_OVERHEAD),
-    };
+    return { ...answer, CiphertextBlobs: output, Lengths: ciphertextLengths(packed) };
   },
 });
 
@@ -82,8 +82,8 @@ export const decryptBatch = operation({
       if (material === undefined) throw new InvalidCiphertextException();
       return { material, keyArn: arnOf(key), materialId };
     };
-    const { output, items } = await openPacked(packed, admit);
-    const answer = packed.copied ? openedEntries(packed, output, items) : openedPacked(packed, output, items);
+    const opened = await openPacked(packed, admit);
+    const answer = packed.copied ? openedEntries(packed, opened) : openedPacked(packed, opened);
     note(request, packed, answer.failed);
     return answer.output;
   },
@@ -113,18 +113,21 @@ type BatchInput = {
 
 /**
  * The encryption contexts that a batch is decided on by, where a policy or grant looks at them: all that its entries
- * have, so that a batch is allowed only where each of them alone would be.
+ * have, so that a batch is allowed only where each of them alone would be. Most policies look at none: only the first is
+ * asked for then.
  */
-function contextsOf(input: BatchInput): Set<EncryptionContext | undefined> {
+function* contextsOf(input: BatchInput): Iterable<EncryptionContext | undefined> {
   const { Entries, EncryptionContexts, EncryptionContext: forAll } = input;
   const own: unknown = EncryptionContexts ?? Entries;
-  if (!Array.isArray(own)) return new Set([forAll]);
-  return new Set(
-    own.map((entry) => {
-      const context = EncryptionContexts === undefined ? entry?.EncryptionContext : entry;
-      return context !== null && typeof context === "object" ? context : forAll;
-    }),
-  );
+  const seen = new Set<EncryptionContext | undefined>();
+  for (const entry of Array.isArray(own) ? own : []) {
+    const given = EncryptionContexts === undefined ? entry?.EncryptionContext : entry;
+    const context = given !== null && typeof given === "object" ? given : forAll;
+    if (seen.has(context)) continue;
+    seen.add(context);
+    yield context;
+  }
+  if (seen.size === 0) yield forAll;
 }
 
 /** Either the one form or the other. */
@@ -145,61 +148,67 @@ function pack(input: BatchInput, kind: typeof plaintexts): Packed {
 function note(request: Request, packed: Packed, failed: number): void {
   request.note("entries", packed.count);
   request.note("failed", failed);
-  request.note("contextsSha256", createHash("sha256").update(packed.contexts).digest("hex"));
+  request.note("contextsSha256", hash("sha256", packed.contexts));
+}
+
+function ciphertextLengths({ lengths }: Packed): Uint32Array {
+  const longer = new Uint32Array(lengths.length);
+  for (let i = 0; i < lengths.length; i++) longer[i] = (lengths[i] as number) + CIPHERTEXT_OVERHEAD;
+  return longer;
 }
 
 function sealedEntries({ count, lengths, errors }: Packed, output: Uint8Array): EncryptedEntry[] {
-  const entries: EncryptedEntry[] = [];
+  const { buffer } = output;
+  const entries = new Array<EncryptedEntry>(count);
   let item = 0;
   let at = 0;
   for (let i = 0; i < count; i++) {
     const error = errors?.get(i);
     if (error !== undefined) {
-      entries.push({ Error: error });
+      entries[i] = { Error: error };
       continue;
     }
-    const end = at + (lengths[item++] as number) + CIPHERTEXT_OVERHEAD;
-    entries.push({ CiphertextBlob: output.subarray(at, end) });
-    at = end;
+    const length = (lengths[item++] as number) + CIPHERTEXT_OVERHEAD;
+    entries[i] = { CiphertextBlob: new Uint8Array(buffer, at, length) };
+    at += length;
   }
   return entries;
 }
 
-type Items = readonly (Material | BatchError)[];
-
-function openedEntries({ count, lengths, errors }: Packed, output: Uint8Array, items: Items) {
-  const Entries: DecryptedEntry[] = [];
+function openedEntries({ count, lengths, errors }: Packed, { output, outcome }: Opened) {
+  const { buffer } = output;
+  const Entries = new Array<DecryptedEntry>(count);
   let item = 0;
   let at = 0;
   let failed = 0;
   for (let i = 0; i < count; i++) {
     let found = errors?.get(i) as Material | BatchError | undefined;
     if (found === undefined) {
-      const end = at + plaintextLength(lengths[item] as number);
-      found = items[item++] as Material | BatchError;
+      const length = plaintextLength(lengths[item] as number);
+      found = outcome(item++);
       if (!isError(found)) {
         const { keyArn: KeyId, materialId: KeyMaterialId } = found;
-        Entries.push({ Plaintext: output.subarray(at, end), KeyId, KeyMaterialId });
-        at = end;
+        Entries[i] = { Plaintext: new Uint8Array(buffer, at, length), KeyId, KeyMaterialId };
+        at += length;
         continue;
       }
-      at = end;
+      at += length;
     }
     failed++;
-    Entries.push({ Error: found as BatchError });
+    Entries[i] = { Error: found as BatchError };
   }
   return { output: { Entries }, failed };
 }
 
 /** Moves the plaintexts together over those that failed. */
-function openedPacked({ lengths }: Packed, output: Uint8Array, items: Items) {
+function openedPacked({ lengths }: Packed, { output, outcome }: Opened) {
   const Lengths = new Uint32Array(lengths.length);
   const Errors: { Index: number; Error: BatchError }[] = [];
   let from = 0;
   let to = 0;
   for (let i = 0; i < lengths.length; i++) {
     const length = plaintextLength(lengths[i] as number);
-    const found = items[i] as Material | BatchError;
+    const found = outcome(i);
     if (isError(found)) Errors.push({ Index: i, Error: found });
     else {
       if (from !== to) output.copyWithin(to, from, from + length);
