@@ -30,7 +30,7 @@ import type { KeyProvider } from "./envelope/provider.ts";
 import { type OpenedRecord, type RecordOptions, Records } from "./envelope/records.ts";
 import { type RewrapTools, rewrapFile, rewrapped, rewrapWay } from "./envelope/rewrap.ts";
 import { type Passage, passRuns, passWhole, rotating } from "./envelope/runs.ts";
-import type { Witness } from "./envelope/signature.ts";
+import { finished, type Witness } from "./envelope/signature.ts";
 import { held, MAX_HELD_LENGTH, readable, untilAborted, watched } from "./envelope/stream.ts";
 import { frames, records } from "./hsm.ts";
 import type { Caller } from "./request.ts";
@@ -301,17 +301,12 @@ export class Envelope {
       const frames = direction.run(length, body.frameLength, true).output;
       const room = head.length + frames + (direction.footed ? 0 : footerLength);
       const output = Buffer.allocUnsafeSlow(room);
-      try {
-        output.set(head);
-        const between = output.subarray(head.length, head.length + frames);
-        await passWhole(this.#passage(started, options, source.length), input.subarray(0, length), between);
-        const footer = witness?.finish(input.subarray(length)) ?? new Uint8Array(0);
-        output.set(footer, head.length + frames);
-        return output.subarray(0, head.length + frames + footer.length);
-      } catch (error) {
-        output.fill(0);
-        throw error;
-      }
+      output.set(head);
+      const between = output.subarray(head.length, head.length + frames);
+      await passWhole(this.#passage(started, options, source.length), input.subarray(0, length), between);
+      const footer = finished(witness, input.subarray(length), between);
+      output.set(footer, head.length + frames);
+      return output.subarray(0, head.length + frames + footer.length);
     } finally {
       body.key.fill(0);
     }

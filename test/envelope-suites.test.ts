@@ -16,7 +16,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encodeContext } from "../lib/envelope/context.ts";
 import { serialiseHeader } from "../lib/envelope/header.ts";
 import { derive, headerTag, type Suite, suites } from "../lib/envelope/suite.ts";
-import { type DecryptOptions, type Envelope, EnvelopeError } from "../lib/envelope.ts";
+import { type DecryptOptions, Envelope, EnvelopeError } from "../lib/envelope.ts";
+import { frames } from "../lib/hsm.ts";
 import { Kms } from "../lib/kms.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "keystead-suites-"));
@@ -369,6 +370,32 @@ describe("a signed message", () => {
     const opening = envelope.decryptFile(join(folder, "sealed"), join(folder, "opened"));
     await expect(opening).rejects.toMatchObject({ code: "NOT_AUTHENTIC" });
     expect(await readdir(folder)).toEqual(["sealed"]);
+  });
+
+  test("leaves no plaintext in memory when it is refused as bytes, or given up", async () => {
+    const plaintext = Buffer.alloc(50 << 20, "what is to be kept secret ");
+    const rooms: Uint8Array[] = [];
+    const seeing = new Envelope(kms, {
+      seal: (job) => frames.seal(job),
+      open(job) {
+        rooms.push(job.output);
+        return frames.open(job);
+      },
+    });
+    for (const Signed of [true, false]) {
+      const message = Buffer.from(await envelope.encrypt(plaintext, { KeyId, Signed }));
+      const abort = new AbortController();
+      const onProgress = ({ done }: { done: number }) => {
+        if (done > 20 << 20) abort.abort(new Error("enough"));
+      };
+      await expect(seeing.decrypt(message, { signal: abort.signal, onProgress })).rejects.toThrow("enough");
+      message[message.length - 1] = (message.at(-1) as number) ^ 1;
+      await expect(seeing.decrypt(message)).rejects.toMatchObject({ code: "NOT_AUTHENTIC" });
+    }
+    expect(rooms.length).toBeGreaterThan(50);
+    expect(
+      rooms.every((room) => !Buffer.from(room.buffer, room.byteOffset, room.length).includes("secret")),
+    ).toBe(true);
   });
 
   test("is held up to a limit, and refused where it is to be", async () => {

@@ -28,7 +28,10 @@ const RUN_IN_MEMORY = 16 << 20;
 /** What is signed is hashed on the caller's thread, which shall not be busy with it for long. */
 const RUN_SIGNED = 1 << 20;
 
-/** Takes the frames of a whole body from memory to memory; `output` is as long as the direction says. */
+/**
+ * Takes the frames of a whole body from memory to memory; `output` is as long as the direction says. When it rejects, no
+ * plaintext is left in it.
+ */
 export async function passWhole(passage: Passage, input: Uint8Array, output: Uint8Array): Promise<void> {
   const { engine, direction, body, witness, signal, progress } = passage;
   const whole = direction.run(input.length, body.frameLength, true);
@@ -37,10 +40,12 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
   const step = framesInRun(witness ? RUN_SIGNED : RUN_IN_MEMORY, body.frameLength);
   const running: Promise<Passed>[] = [];
   let done = 0;
+  let reached = 0;
   async function pass(frame: number, end: number): Promise<Passed> {
     const final = end >= whole.frames;
     const part = input.subarray(frame * regular.input, final ? input.length : end * regular.input);
-    const room = output.subarray(frame * regular.output, final ? output.length : end * regular.output);
+    reached = final ? output.length : end * regular.output;
+    const room = output.subarray(frame * regular.output, reached);
     await direction.start(engine, { ...body, firstSequence: frame + 1, final, input: part, output: room });
     done += part.length;
     progress?.(done);
@@ -61,8 +66,11 @@ export async function passWhole(passage: Passage, input: Uint8Array, output: Uin
     }
     while (running.length > 0) await settle();
     signal?.throwIfAborted();
-  } finally {
+  } catch (error) {
     await Promise.allSettled(running);
+    // No further: to wipe what was never touched would take longer than all before.
+    if (direction.footed) output.fill(0, 0, reached);
+    throw error;
   }
 }
 

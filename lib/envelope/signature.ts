@@ -70,6 +70,16 @@ export function newVerifier(algorithm: SignatureAlgorithm, publicKey: string | u
   };
 }
 
+/** The footer of what was sealed; where the signature of what was opened is wrong, that is wiped. */
+export function finished(witness: Witness | undefined, footer: Uint8Array, passed: Uint8Array): Uint8Array {
+  try {
+    return witness?.finish(footer) ?? new Uint8Array(0);
+  } catch (error) {
+    passed.fill(0);
+    throw error;
+  }
+}
+
 function compressed(key: KeyObject, curve: SignatureAlgorithm["curve"]): string {
   const { x = "", y = "" } = key.export({ format: "jwk" });
   const point = Buffer.concat([Uint8Array.of(4), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]);
