@@ -158,6 +158,7 @@ function print(out: Terminal, identity: Identity): void {
   const tags = (identity.Tags ?? []).map(({ Key, Value }) => harmless(`${Key}=${Value}`));
   out.table(undefined, [
     ["identity", identity.Arn ?? ""],
+    ["id", identity.PrincipalId ?? ""],
     ["made", identity.CreateDate?.toISOString() ?? ""],
     ["tags", tags.join(", ") || "none"],
   ]);
