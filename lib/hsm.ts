@@ -68,7 +68,7 @@ export interface HsmOptions {
   pin: PinSource;
   /** How many backing keys may have a handle in the token at the same time; 10,000 unless told. */
   handles?: number;
-  /** How many sessions may be open; the token's limits and a self-test decide unless told. */
+  /** How many sessions may be open; 64 at most, as the token's limits and a self-test decide, unless told. */
   sessions?: number;
 }
 

@@ -74,11 +74,12 @@ size_t try_lanes(const std::vector<Session>& sessions, const std::function<size_
   for (;;) {
     const size_t next = open_up_to(2 * lanes);
     if (next == lanes) return lanes;
-    // The best of a few short rounds each, in turn: another process that takes the processor away spoils one
-    // of them, which a slow token cannot be hurt by.
+    // A few short rounds each, in turn: another process that takes the processor away spoils some of them. On
+    // a slow token, which more lanes cannot hurt, one good pair will do; else the best of each are compared.
     double fewer = 0, more = 0;
     bool faster = false;
     for (int round = 0; round < kRounds && !(slow && faster); round++) {
+      if (slow) fewer = more = 0;
       fewer = std::max(fewer, rate(sessions, lanes, key, time));
       more = std::max(more, rate(sessions, next, key, time));
       const double ideal = fewer * static_cast<double>(next) / static_cast<double>(lanes);
