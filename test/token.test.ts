@@ -240,7 +240,7 @@ describe("keys", () => {
       new Uint8Array(0),
       sealed.subarray(192), // right
     ];
-    const output = new Uint8Array(7 * 10).fill(9);
+    const output = new Uint8Array(5 * 10).fill(9);
     const ok = await token.open({
       keys: [key, other],
       groups: Uint32Array.of(0, 0, 0, 0xffffffff, 0, 0, 0),
@@ -253,7 +253,7 @@ describe("keys", () => {
     expect([...ok]).toEqual([1, 0, 0, 0, 0, 0, 1]);
     // An item shorter than the overhead takes no room in the output.
     const expected = [5, 0, 0, 0, 5].flatMap((byte) => Array<number>(10).fill(byte));
-    expect([...output.subarray(0, 50)]).toEqual(expected);
+    expect([...output]).toEqual(expected);
     await token.close();
   });
 });
