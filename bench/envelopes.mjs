@@ -4,7 +4,7 @@ const each = (make) => Object.entries(directions).map(([direction, verb]) => mak
 const kibibytes = (frame) => `frames of ${frame / 1024} KiB`;
 const megabytes = { of: "rss", unit: 1e6 };
 
-const sdk = "AWS Encryption SDK (64 MiB)";
+const sdk = "AWS Encryption SDK, on 64 MiB";
 const theirs = (task) => ({ name: sdk, contender: "encryption-sdk", task });
 const node = "node:crypto, one thread";
 const loop = (direction, output, frame) => ({

@@ -92,7 +92,7 @@ function judged(points) {
   const { size, time } = points.at(-1);
   const small = points.filter((point) => point.size <= size / 100);
   const fixed = Math.max(...small.map((point) => point.time - (time * point.size) / size));
-  const { size: from } = points.find((point) => fixed < point.time / 10);
+  const { size: from } = points.find((point) => fixed < point.time / 10) ?? points.at(-1);
   const usual = median(points.filter((point) => point.size >= from).map((point) => point.time / point.size));
   return { from, points: points.map((point) => ({ ...point, each: point.time / point.size / usual })) };
 }
