@@ -247,25 +247,24 @@ export class Admission implements Request {
       question.key = key;
       question.alias = reference?.type === "alias" ? reference.name : undefined;
       question.aliases = () => this.#aliasesOf(key);
-      return andThen(this.#lastUse(key, terms.action), (lastUse) => {
-        question.lastUse = lastUse;
-        this.#decideEach(question, terms.contexts?.(), shown);
-        this.#firstKeyId ??= key.keyId;
-        return andThen(this.#asHeld(key, terms.action), (key) => {
-          checkState(terms.states, key.keyState, arn);
-          if (terms.usage !== undefined && terms.usage !== key.keyUsage)
-            throw invalidUsage(arn, key.keyUsage, terms.action.slice("kms:".length));
-          this.admitted.push(key);
-          return key;
-        });
+      if (!askedForUse.has(terms.action)) return this.#decideOn(question, key, terms, shown);
+      return this.uses.last(key.region, key.keyId).then((use) => {
+        question.lastUse = use?.usedAt ?? key.createdAt;
+        return this.#decideOn(question, key, terms, shown);
       });
     });
   }
 
-  /** When a key was used last, or else made, for the actions that policies can refuse for it. */
-  #lastUse(key: KeyRow, action: string): Soon<number | undefined> {
-    if (!askedForUse.has(action)) return undefined;
-    return this.uses.last(key.region, key.keyId).then((use) => use?.usedAt ?? key.createdAt);
+  #decideOn(question: Question, key: KeyRow, terms: Terms, shown: string): Soon<KeyRow> {
+    this.#decideEach(question, terms.contexts?.(), shown);
+    this.#firstKeyId ??= key.keyId;
+    return andThen(this.#asHeld(key, terms.action), (key) => {
+      checkState(terms.states, key.keyState, question.resource);
+      if (terms.usage !== undefined && terms.usage !== key.keyUsage)
+        throw invalidUsage(question.resource, key.keyUsage, terms.action.slice("kms:".length));
+      this.admitted.push(key);
+      return key;
+    });
   }
 
   /** A key as this request meets it: that of a custom key store with its store. */
