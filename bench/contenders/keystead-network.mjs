@@ -47,7 +47,9 @@ const singles = (sessions, keys) => async () => {
 };
 const batches = (reach, input, flights) => async () => {
   const kms = await reach();
-  await inFlight(flights, batchesOfATask, () => kms.encryptBatch({ KeyId: KeyIds[0], EncryptionContext, ...input }));
+  await inFlight(flights, batchesOfATask, () =>
+    kms.encryptBatch({ KeyId: KeyIds[0], EncryptionContext, ...input }),
+  );
   return batchesOfATask * batchSize;
 };
 
