@@ -447,6 +447,6 @@ test("an envelope opens in each Region of its key", async () => {
     /the message has no data key under a key that was given/,
   );
   const single = await newKey(kms);
-  const local = await kms.envelope.encrypt(bytes("stays"), { KeyId: single.KeyId });
-  expect(await refusal(osaka.envelope.decrypt(local))).toContain(`Invalid arn ${REGION}`);
+  const local = await kms.envelope.encrypt(bytes("asked for at home"), { KeyId: single.KeyId });
+  expect(text(await osaka.envelope.decrypt(local))).toBe("asked for at home");
 });
