@@ -35,7 +35,7 @@ const topics = {
     {
       title: "Time and memory as the work grows",
       program: "growth.mjs",
-      args: [here("growth.svg")],
+      args: values.only ? [] : [here("growth.svg")],
       chart: true,
     },
   ],
