@@ -21,25 +21,25 @@ export async function* inBatches<Result>(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Result, void, void> {
   const running: Promise<readonly Result[]>[] = [];
-  let settled: Promise<unknown> = Promise.resolve();
   // A source that answers when it likes must not keep what is done already.
   const inFlight = Symbol.asyncIterator in source ? 1 : IN_FLIGHT;
+  const first = () => untilAborted(running[0] as (typeof running)[0], signal);
   try {
     for await (const batch of Symbol.asyncIterator in source ? gathered(source, signal) : taken(source)) {
       signal?.throwIfAborted();
-      const one = work(batch);
-      running.push(one);
-      settled = Promise.allSettled([settled, one]);
-      if (running.length >= inFlight)
-        yield* await untilAborted(running.shift() as (typeof running)[0], signal);
+      running.push(work(batch));
+      if (running.length < inFlight) continue;
+      yield* await first();
+      running.shift();
     }
     while (running.length > 0) {
       signal?.throwIfAborted();
-      yield* await untilAborted(running.shift() as (typeof running)[0], signal);
+      yield* await first();
+      running.shift();
     }
   } finally {
     close();
-    settled.then(close);
+    Promise.allSettled(running).then(close);
   }
 }
 
