@@ -92,12 +92,14 @@ interface Item<Result> {
 export class Hsm {
   readonly #token: NativeToken;
   readonly #seals: Gather<Item<Uint8Array>>;
+  readonly #draws: Gather<Item<Uint8Array>>;
   readonly #opens: Gather<Item<Uint8Array | undefined>>;
 
   private constructor(token: NativeToken) {
     this.#token = token;
     const crossings = Math.max(2, Math.floor(token.info().lanes.symmetric / LANES_OF_A_CROSSING));
     this.#seals = new Gather((items) => this.#cross(items, this.#sealItems), crossings);
+    this.#draws = new Gather((items) => this.#cross(items, this.#drawItems), crossings);
     this.#opens = new Gather((items) => this.#cross(items, this.#openItems), crossings);
   }
 
@@ -138,6 +140,11 @@ export class Hsm {
     return new Promise((resolve, reject) => this.#seals.add({ key, input, context, resolve, reject }));
   }
 
+  /** Fills `input` with random bytes, as `random` draws them, and seals it. */
+  sealRandom(key: NativeKey, input: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => this.#draws.add({ key, input, context, resolve, reject }));
+  }
+
   /** Opens one ciphertext; resolves to undefined when it is not authentic. */
   open(key: NativeKey, input: Uint8Array, context: Uint8Array): Promise<Uint8Array | undefined> {
     return new Promise((resolve, reject) => this.#opens.add({ key, input, context, resolve, reject }));
@@ -151,6 +158,7 @@ export class Hsm {
     return this.#token.open(job);
   }
 
+  /** The token's random bytes XOR the host's. */
   random(length: number): Promise<Uint8Array> {
     return this.#token.random(length);
   }
@@ -247,16 +255,22 @@ export class Hsm {
 
   readonly #sealItems = async (groups: Item<Uint8Array>[][]): Promise<void> => {
     const items = together(groups);
-    const counts = new Uint32Array(groups.length);
-    for (let group = 0; group < groups.length; group++) counts[group] = groups[group]?.length as number;
-    const job = { ...pack(groups, items, CIPHERTEXT_OVERHEAD), counts, wipeInput: true };
+    const job = { ...pack(groups, items, CIPHERTEXT_OVERHEAD), counts: countsOf(groups), wipeInput: true };
     await this.#token.seal(job);
+    resolveSealed(items, job.output);
+  };
+
+  readonly #drawItems = async (groups: Item<Uint8Array>[][]): Promise<void> => {
+    const items = together(groups);
+    const job = { ...pack(groups, items, CIPHERTEXT_OVERHEAD), counts: countsOf(groups), wipeInput: false };
+    await this.#token.seal({ ...job, randomInput: true });
     let at = 0;
-    for (const item of items) {
-      const end = at + item.input.length + CIPHERTEXT_OVERHEAD;
-      item.resolve(job.output.subarray(at, end));
-      at = end;
+    for (const { input } of items) {
+      input.set(job.input.subarray(at, at + input.length));
+      at += input.length;
     }
+    job.input.fill(0);
+    resolveSealed(items, job.output);
   };
 
   readonly #openItems = async (groups: Item<Uint8Array | undefined>[][]): Promise<void> => {
@@ -290,6 +304,22 @@ function byKey<Result>(items: Item<Result>[]): Item<Result>[][] {
 /** The items of all groups, one group behind the other. */
 const together = <Result>(groups: Item<Result>[][]): Item<Result>[] =>
   groups.length === 1 ? (groups[0] as Item<Result>[]) : groups.flat();
+
+/** How many items there are of each group. */
+function countsOf<Result>(groups: Item<Result>[][]): Uint32Array {
+  const counts = new Uint32Array(groups.length);
+  for (let group = 0; group < groups.length; group++) counts[group] = groups[group]?.length as number;
+  return counts;
+}
+
+function resolveSealed(items: Item<Uint8Array>[], output: Uint8Array): void {
+  let at = 0;
+  for (const { input, resolve } of items) {
+    const end = at + input.length + CIPHERTEXT_OVERHEAD;
+    resolve(output.subarray(at, end));
+    at = end;
+  }
+}
 
 /**
  * Ciphertexts are handed out as views of the output; plaintexts are cut out as memory of their own, so that no

@@ -1,6 +1,6 @@
 /** KMS keys: what is told of them, and the material behind them. */
 
-export { checkLength, type Encryption, encryptionUnder, open, seal } from "./keys/encryption.ts";
+export { checkLength, type Encryption, encryptionUnder, open, seal, sealRandom } from "./keys/encryption.ts";
 export { grantable, grantIdOf } from "./keys/grants.ts";
 export { makeImportToken, type WrappingAlgorithm, wrappings } from "./keys/import-token.ts";
 export { importMaterial, removeMaterial } from "./keys/imports.ts";

@@ -142,7 +142,8 @@ void seal(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
   auto batch = batch_of(*job, options, "counts");
   batch->wipe_input = options.Get("wipeInput").ToBoolean();
-  if (batch->wipe_input) job->wipe_if_rejected(batch->input, batch->input_size);
+  batch->random_input = options.Get("randomInput").ToBoolean();
+  if (batch->wipe_input || batch->random_input) job->wipe_if_rejected(batch->input, batch->input_size);
   token.seal(job, std::move(batch));
 }
 

@@ -83,6 +83,34 @@ describe("sealing", () => {
   });
 });
 
+describe("sealing what is drawn", () => {
+  test("fills each caller's memory with bytes of its own, and seals those", async () => {
+    const keys = await Promise.all([newKey(8), newKey(9)]);
+    const drawn = Array.from({ length: 200 }, (_, i) => new Uint8Array(16 + (i % 3) * 504));
+    const keyOf = (i: number) => keys[i % 2] as (typeof keys)[0];
+    const sealed = await Promise.all(drawn.map((input, i) => hsm.sealRandom(keyOf(i), input, noContext)));
+    expect(new Set(drawn.map((input) => Buffer.from(input.subarray(0, 16)).toString("hex"))).size).toBe(200);
+    // To its end: no eight bytes of zeros in 100 kB of random ones.
+    for (const input of drawn) expect(Buffer.from(input).indexOf(Buffer.alloc(8))).toBe(-1);
+    const opened = await Promise.all(sealed.map((blob, i) => hsm.open(keyOf(i), blob, noContext)));
+    expect(opened).toEqual(drawn);
+  });
+
+  test("gives nothing under a key that is damaged, beside one that is not", async () => {
+    const good = await newKey(10);
+    const { blob } = await hsm.generateKey({ domain: "us-east-1", context: binding, material });
+    const bad = hsm.key({ domain: "us-east-1", blob, context: bytes("another"), header: header(11) });
+    const [first, second] = [new Uint8Array(32), new Uint8Array(32)];
+    const [sealed, refused] = await Promise.allSettled([
+      hsm.sealRandom(good, first, noContext),
+      hsm.sealRandom(bad, second, noContext),
+    ]);
+    expect(sealed.status === "fulfilled" && (await hsm.open(good, sealed.value, noContext))).toEqual(first);
+    expect(refused).toMatchObject({ status: "rejected", reason: { code: "BINDING_MISMATCH" } });
+    expect(second).toEqual(new Uint8Array(32));
+  });
+});
+
 describe("Gather", () => {
   test("takes what one turn asked for in one crossing, and at most two are under way", async () => {
     const crossings: number[][] = [];

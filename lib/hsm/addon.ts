@@ -341,6 +341,8 @@ export interface SealJob extends BatchJob {
   counts: Uint32Array;
   /** Wipe `input` when done (it is a private copy of plaintext). */
   wipeInput: boolean;
+  /** Fill `input` with random bytes first, as `random` draws them; wiped when the promise rejects. */
+  randomInput?: boolean;
   // `output` holds the ciphertexts packed: item i takes lengths[i] + 86 bytes.
 }
 

@@ -58,6 +58,18 @@ export function seal(ring: KeyRing, how: Encryption, plaintext: Uint8Array): Pro
     : material.seal(plaintext, context);
 }
 
+/** New random bytes, of the HSM and the host, and the same encrypted under the key's current material. */
+export async function sealRandom(
+  ring: KeyRing,
+  { key, context }: Encryption,
+  length: number,
+): Promise<{ plaintext: Uint8Array; ciphertext: Uint8Array }> {
+  const material = await ring.current(key);
+  // So few bytes V8 would else keep on its heap, and leave copies of where it moves them.
+  const plaintext = new Uint8Array(new ArrayBuffer(length));
+  return { plaintext, ciphertext: await material.sealRandom(plaintext, context) };
+}
+
 /** Decrypts under the material with this id; resolves to undefined when there is none, or it did not seal this. */
 export async function open(
   ring: KeyRing,

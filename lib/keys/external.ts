@@ -19,7 +19,14 @@ export class ExternalMaterial extends KeyMaterial {
   }
 
   override async seal(plaintext: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
-    const inner = await super.seal(plaintext, context);
+    return this.#sealAgain(await super.seal(plaintext, context), context);
+  }
+
+  override async sealRandom(plaintext: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
+    return this.#sealAgain(await super.sealRandom(plaintext, context), context);
+  }
+
+  async #sealAgain(inner: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
     const outer = await this.#proxies.encrypt(this.#key, inner, Buffer.concat([this.#head, context]));
     return writeExternal(this.#head, outer);
   }

@@ -18,6 +18,11 @@ export class KeyMaterial {
     return this.hsm.seal(this.native, plaintext, context);
   }
 
+  /** Fills `plaintext` with random bytes of the HSM and the host, and seals it. */
+  sealRandom(plaintext: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
+    return this.hsm.sealRandom(this.native, plaintext, context);
+  }
+
   /** Opens one ciphertext; resolves to undefined when it is not authentic. */
   open(ciphertext: Uint8Array, context: Uint8Array): Promise<Uint8Array | undefined> {
     return this.hsm.open(this.native, ciphertext, context);

@@ -1,6 +1,6 @@
 import { type DataKeySpec, dataKeyBytes } from "../algorithms.ts";
 import { ValidationException } from "../errors.ts";
-import { arnOf, encryptionUnder, seal, shownMaterialId } from "../keys.ts";
+import { arnOf, encryptionUnder, sealRandom, shownMaterialId } from "../keys.ts";
 import {
   operation,
   type Request,
@@ -85,14 +85,14 @@ interface DataKeyRequest {
 }
 
 /** Random bytes of the HSM and the host, and the same sealed under the key. */
-async function generate({ hsm, keys }: Request, input: DataKeyRequest, key: KeyRow) {
+async function generate({ keys }: Request, input: DataKeyRequest, key: KeyRow) {
   const { KeySpec, NumberOfBytes } = input;
   if ((KeySpec === undefined) === (NumberOfBytes === undefined))
     throw new ValidationException("Please specify either number of bytes or key spec.");
   const how = encryptionUnder(key, undefined, input.EncryptionContext);
   refuseDryRun(input);
-  const plaintext = await hsm.random(KeySpec ? dataKeyBytes[KeySpec] : (NumberOfBytes as number));
-  const CiphertextBlob = await seal(keys, how, plaintext);
+  const length = KeySpec ? dataKeyBytes[KeySpec] : (NumberOfBytes as number);
+  const { plaintext, ciphertext } = await sealRandom(keys, how, length);
   const KeyMaterialId = shownMaterialId(key, key.materialId);
-  return { plaintext, answer: { CiphertextBlob, KeyId: arnOf(key), KeyMaterialId } };
+  return { plaintext, answer: { CiphertextBlob: ciphertext, KeyId: arnOf(key), KeyMaterialId } };
 }

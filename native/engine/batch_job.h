@@ -21,7 +21,7 @@ struct LentNumbers {
 
 struct BatchJob {
   std::vector<std::shared_ptr<const Key>> keys;
-  uint8_t* input = nullptr;  // written to only when it is to be wiped
+  uint8_t* input = nullptr;  // written to only as the flags below say
   size_t input_size = 0;
   LentNumbers lengths;
   Lent contexts;
@@ -29,7 +29,8 @@ struct BatchJob {
   LentNumbers groups;  // sealing: items under each key, in turn; opening: for each item its key, or kNone
   uint8_t* output = nullptr;
   size_t output_size = 0;
-  bool wipe_input = false;
+  bool wipe_input = false;    // once it is sealed
+  bool random_input = false;  // its bytes are drawn before they are sealed
 
   static constexpr uint32_t kNone = 0xffffffff;
 };

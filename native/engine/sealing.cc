@@ -9,6 +9,7 @@
 #include "engine/crew.h"
 #include "engine/entropy.h"
 #include "engine/error.h"
+#include "engine/secret.h"
 
 namespace keystead {
 
@@ -273,11 +274,17 @@ bool seal_batch(const Session& session, const Deriving& deriving, const std::sha
     if (!visit) return true;
     plan = plan_seal(*job);
   }
-  std::vector<uint8_t> nonces(job->keys.size() * kNonceSize);
-  mixed_random(session, nonces.data(), nonces.size());
+  const size_t nonces = job->keys.size() * kNonceSize;
+  SecretBytes random(nonces + (job->random_input ? job->input_size : 0));
+  mixed_random(session, random.data(), random.size());
+  if (job->random_input) {
+    Visit visit(*caller);
+    if (!visit) return true;
+    memcpy(job->input, random.data() + nonces, job->input_size);
+  }
   plan->keys.resize(job->keys.size());
   for (size_t group = 0; group < job->keys.size(); group++) {
-    memcpy(plan->keys[group].nonce.data(), &nonces[group * kNonceSize], kNonceSize);
+    memcpy(plan->keys[group].nonce.data(), random.data() + group * kNonceSize, kNonceSize);
     plan->keys[group].header = job->keys[group]->header;
   }
   auto derive = [plan, job, &cache = deriving.cache](const Session& session, size_t group) {
