@@ -262,8 +262,8 @@ export class Hsm {
 
   readonly #drawItems = async (groups: Item<Uint8Array>[][]): Promise<void> => {
     const items = together(groups);
-    const job = { ...pack(groups, items, CIPHERTEXT_OVERHEAD), counts: countsOf(groups), wipeInput: false };
-    await this.#token.seal({ ...job, randomInput: true });
+    const job = { ...pack(groups, items, CIPHERTEXT_OVERHEAD), counts: countsOf(groups) };
+    await this.#token.sealRandom(job);
     let at = 0;
     for (const { input } of items) {
       input.set(job.input.subarray(at, at + input.length));

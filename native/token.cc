@@ -142,8 +142,14 @@ void seal(Token& token, Call call, const std::shared_ptr<Job>& job) {
   auto options = call[0].As<Napi::Object>();
   auto batch = batch_of(*job, options, "counts");
   batch->wipe_input = options.Get("wipeInput").ToBoolean();
-  batch->random_input = options.Get("randomInput").ToBoolean();
-  if (batch->wipe_input || batch->random_input) job->wipe_if_rejected(batch->input, batch->input_size);
+  if (batch->wipe_input) job->wipe_if_rejected(batch->input, batch->input_size);
+  token.seal(job, std::move(batch));
+}
+
+void seal_random(Token& token, Call call, const std::shared_ptr<Job>& job) {
+  auto batch = batch_of(*job, call[0].As<Napi::Object>(), "counts");
+  batch->random_input = true;
+  job->wipe_if_rejected(batch->input, batch->input_size);
   token.seal(job, std::move(batch));
 }
 
@@ -187,6 +193,7 @@ Napi::Object token_object(Napi::Env env, std::shared_ptr<Holder> holder) {
   for (const auto& [name, run] : key_namers()) now(name, run);
   later("openDomain", open_domain);
   later("seal", seal);
+  later("sealRandom", seal_random);
   later("open", open);
   later("random", random);
   for (const auto& [name, start] : key_operations()) later(name, start);

@@ -270,6 +270,8 @@ export interface NativeToken {
   forget(key: NativeKey): void;
   /** Seals packed plaintexts in the ciphertext format, one derived key a group. */
   seal(job: SealJob): Promise<void>;
+  /** Fills `input` with random bytes, as `random` draws them, and seals those; wiped when the promise rejects. */
+  sealRandom(job: Omit<SealJob, "wipeInput">): Promise<void>;
   /** Opens packed ciphertexts; resolves to one byte an item: 1 when it is authentic, else 0 and its output wiped. */
   open(job: OpenJob): Promise<Uint8Array>;
   /** Random bytes: the token's generator XOR the host's. */
@@ -341,8 +343,6 @@ export interface SealJob extends BatchJob {
   counts: Uint32Array;
   /** Wipe `input` when done (it is a private copy of plaintext). */
   wipeInput: boolean;
-  /** Fill `input` with random bytes first, as `random` draws them; wiped when the promise rejects. */
-  randomInput?: boolean;
   // `output` holds the ciphertexts packed: item i takes lengths[i] + 86 bytes.
 }
 
