@@ -46,8 +46,7 @@ export const generateDataKey = operation({
   ...sealing,
   async run(request, input, key) {
     refuseRecipient(input);
-    const { plaintext, answer } = await generate(request, input, key);
-    return { ...answer, Plaintext: plaintext };
+    return generate(request, input, key);
   },
 });
 
@@ -71,8 +70,8 @@ export const generateDataKeyWithoutPlaintext = operation({
   }),
   ...sealing,
   async run(request, input, key) {
-    const { plaintext, answer } = await generate(request, input, key);
-    plaintext.fill(0);
+    const { Plaintext, ...answer } = await generate(request, input, key);
+    Plaintext.fill(0);
     return answer;
   },
 });
@@ -93,6 +92,10 @@ async function generate({ keys }: Request, input: DataKeyRequest, key: KeyRow) {
   refuseDryRun(input);
   const length = KeySpec ? dataKeyBytes[KeySpec] : (NumberOfBytes as number);
   const { plaintext, ciphertext } = await sealRandom(keys, how, length);
-  const KeyMaterialId = shownMaterialId(key, key.materialId);
-  return { plaintext, answer: { CiphertextBlob: ciphertext, KeyId: arnOf(key), KeyMaterialId } };
+  return {
+    CiphertextBlob: ciphertext,
+    Plaintext: plaintext,
+    KeyId: arnOf(key),
+    KeyMaterialId: shownMaterialId(key, key.materialId),
+  };
 }
