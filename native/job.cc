@@ -75,7 +75,11 @@ void Job::settle(Napi::Env env) {
       error = std::current_exception();
     }
   }
-  napi_reject_deferred(env, deferred_, error_value(env, error));
+  try {
+    napi_reject_deferred(env, deferred_, error_value(env, error));
+  } catch (const Napi::Error&) {
+    // The thread is being terminated: its objects take no members any more, and nobody waits for them.
+  }
 }
 
 Napi::Value error_value(Napi::Env env, std::exception_ptr error) {

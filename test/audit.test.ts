@@ -814,38 +814,65 @@ describe("a process that is killed", () => {
 });
 
 describe("a thread that ends in the midst of a commit", () => {
-  test("leaves whole lines, and the process alive", async () => {
-    const directory = fresh();
-    mkdirSync(directory);
+  /** Ends eight threads, each running `loop` with a descriptor, a path and the bodies of 500 lines, after its first message. */
+  const endThreads = async (directory: string, flags: string, loop: string) => {
     const { stdout } = await node(
       `import { Worker } from "node:worker_threads";
        const program = \`
          import { openSync } from "node:fs";
          import { parentPort, workerData } from "node:worker_threads";
          import { journal } from ${library("hsm")};
-         const descriptor = openSync(workerData, "ax");
+         const path = workerData;
+         const descriptor = openSync(path, "${flags}");
          const bodies = Array.from({ length: 500 }, () => '{"a":"' + "x".repeat(700) + '"').join("\\\\n");
-         const handle = journal.open("0".repeat(64));
-         for (let sequence = 1; ; sequence += 500) {
-           await journal.append({ journal: handle, descriptor, path: workerData, sequence, bodies });
-           parentPort.postMessage(sequence);
-         }\`;
+         ${loop}\`;
        for (let i = 0; i < 8; i++) {
          const url = new URL("data:text/javascript," + encodeURIComponent(program));
          const worker = new Worker(url, { workerData: process.argv[1] + "/" + i });
          await new Promise((done, failed) => worker.once("message", done).once("error", failed));
+         worker.once("error", (error) => console.log(error));
          await worker.terminate();
        }
        console.log("alive");`,
       [directory],
     );
     expect(stdout).toBe("alive\n");
+  };
+
+  test("leaves whole lines, and the process alive", async () => {
+    const directory = fresh();
+    mkdirSync(directory);
+    await endThreads(
+      directory,
+      "wx",
+      `const handle = journal.open("0".repeat(64));
+       for (let sequence = 1; ; sequence += 500) {
+         await journal.append({ journal: handle, descriptor, path, sequence, bodies });
+         parentPort.postMessage(sequence);
+       }`,
+    );
     for (const name of readdirSync(directory)) {
       const lines = linesIn(join(directory, name));
       expect(lines.length % 500).toBe(0);
       expect(lines.length).toBeGreaterThanOrEqual(500);
       for (const [index, text] of lines.entries()) expect(JSON.parse(text).sequence).toBe(index + 1);
     }
+  });
+
+  // An error gets its members in the thread: where that is ending, they cannot be set.
+  test("leaves the process alive though all commits fail", async () => {
+    const directory = fresh();
+    mkdirSync(directory);
+    for (let i = 0; i < 8; i++) writeFileSync(join(directory, String(i)), "");
+    const commit = `journal.append({ journal: journal.open("0".repeat(64)), descriptor, path, sequence: 1, bodies: "{" })`;
+    await endThreads(
+      directory,
+      "r",
+      `for (;;) {
+         const failed = await Promise.allSettled(Array.from({ length: 50 }, () => ${commit}));
+         if (failed.every(({ reason }) => reason.code === "EBADF")) parentPort.postMessage("failed");
+       }`,
+    );
   });
 });
 
