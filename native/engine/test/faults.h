@@ -30,6 +30,7 @@ struct CallFault {
   std::atomic<int> times = 0;  // that it fails from then on
   std::atomic<CK_RV> rv = CKR_OK;
   std::atomic<int> wait = 0;  // milliseconds before each call
+  std::atomic<bool> held = false;
   std::atomic<int> waiting = 0;
   std::atomic<int> most_waiting = 0;  // at the same time
 
@@ -37,6 +38,17 @@ struct CallFault {
     rv = with;
     times = count;
   }
+};
+
+// No call of the function goes on before release().
+class Hold {
+ public:
+  explicit Hold(CallFault& fault) : fault_(fault) { fault_.held = true; }
+  ~Hold() { release(); }
+  void release() { fault_.held = false; }
+
+ private:
+  CallFault& fault_;
 };
 
 struct Faults {

@@ -18,6 +18,14 @@ namespace {
 const CK_FUNCTION_LIST* real = nullptr;
 CK_FUNCTION_LIST faulty;
 
+// One less is left, unless none is: several lanes call at the same time.
+bool take(std::atomic<int>& left) {
+  for (int now = left; now > 0;) {
+    if (left.compare_exchange_weak(now, now - 1)) return true;
+  }
+  return false;
+}
+
 template <class Call>
 CK_RV meddle(CallFault& fault, Call call) {
   fault.calls++;
@@ -27,8 +35,9 @@ CK_RV meddle(CallFault& fault, Call call) {
     std::this_thread::sleep_for(std::chrono::milliseconds(wait));
     fault.waiting--;
   }
-  if (fault.spare > 0 && fault.spare-- > 0) return call();
-  if (fault.times > 0 && fault.times-- > 0) return fault.rv;
+  while (fault.held) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (take(fault.spare)) return call();
+  if (take(fault.times)) return fault.rv;
   return call();
 }
 
