@@ -57,6 +57,8 @@ export const CIPHERTEXT_OVERHEAD = 86;
 
 /** A crossing spreads over lanes, and costs the HSM a call that the items share: rather few of them, then. */
 const LANES_OF_A_CROSSING = 4;
+/** One in the HSM, one ready behind it, one whose answer the main thread has yet to see. */
+const LEAST_CROSSINGS = 3;
 
 export interface HsmOptions {
   /** Path of the PKCS#11 module. */
@@ -97,7 +99,10 @@ export class Hsm {
 
   private constructor(token: NativeToken) {
     this.#token = token;
-    const crossings = Math.max(2, Math.floor(token.info().lanes.symmetric / LANES_OF_A_CROSSING));
+    const crossings = Math.max(
+      LEAST_CROSSINGS,
+      Math.floor(token.info().lanes.symmetric / LANES_OF_A_CROSSING),
+    );
     this.#seals = new Gather((items) => this.#cross(items, this.#sealItems), crossings);
     this.#draws = new Gather((items) => this.#cross(items, this.#drawItems), crossings);
     this.#opens = new Gather((items) => this.#cross(items, this.#openItems), crossings);

@@ -309,9 +309,7 @@ export interface NativeToken {
    * point of the key's own curve.
    */
   deriveSecret(key: NativeKey, publicKey: Uint8Array): Promise<Uint8Array>;
-  /**
-   * A data key pair: RSA, EC or Ed25519, made in the token and handed out as PKCS#8 and SPKI (DER); nothing of it stays.
-   */
+  /** A data key pair: RSA, EC or Ed25519, made in the token, handed out as PKCS#8 and SPKI (DER); nothing of it stays. */
   generateKeyPair(material: Material): Promise<{ privateKey: Uint8Array; publicKey: Uint8Array }>;
   /** The same material wrapped by another domain key of the token and bound to another context. */
   rewrapKey(options: KeyBlob & { to: { domain: string; context: Uint8Array } }): Promise<Uint8Array>;

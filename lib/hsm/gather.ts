@@ -1,5 +1,8 @@
-/** So many items are worth a crossing of their own: the HSM works on them while the rest is still being asked for. */
-const ENOUGH = 16;
+/**
+ * So many items are worth a crossing of their own: the HSM works on them while the rest is still being asked for. Each
+ * one behind those under way waits for twice as many, so that many calls make few crossings.
+ */
+const ENOUGH = 8;
 
 /**
  * Concurrent calls become one crossing into the engine: what is asked for during one turn of the event loop goes
@@ -23,7 +26,7 @@ export class Gather<Item> {
   add(item: Item): void {
     this.#waiting.push(item);
     if (this.#underWay === this.#most) return;
-    if (this.#waiting.length >= ENOUGH) this.#start();
+    if (this.#waiting.length >= ENOUGH << this.#underWay) this.#start();
     else this.#startSoon();
   }
 
