@@ -702,6 +702,7 @@ describe("start", () => {
     expect(readFileSync(file)).toHaveLength(65 << 20);
     expect((await show(file, "--keep")).Files).toHaveLength(2);
     expect(await refused(EXIT.usage, "start", join(root, "no-such"))).toContain("is no file");
+    expect(await refused(EXIT.usage, "start", root)).toContain("keystead encrypt takes directories");
   });
 
   test("tells people what was done, how fast, and where it lies", async () => {

@@ -48,7 +48,10 @@ const start: Work = async (invocation, args, given) => {
   };
   for (const path of paths)
     if (!existsSync(path) || !statSync(path).isFile())
-      throw new CliError(`${path} is no file`, { exit: EXIT.usage });
+      throw new CliError(`${path} is no file`, {
+        exit: EXIT.usage,
+        hint: "give files; keystead encrypt takes directories too",
+      });
 
   const fresh = !existsSync(join(directory, "keystead.json"));
   say(
