@@ -353,6 +353,15 @@ describe("encrypt and decrypt", () => {
     expect(await refused(EXIT.failure, "encrypt", "no-such-file", "-k", "alias/orders")).toContain(
       "no such file",
     );
+    for (const command of ["encrypt", "decrypt"]) {
+      const toOutput = [command, "-k", "alias/orders", "-o", "-"];
+      expect(await refused(EXIT.failure, ...toOutput, "none")).toBe(
+        "keystead: no such file or directory: none\n",
+      );
+      expect(await refused(EXIT.usage, ...toOutput, ".")).toContain("is a directory; give one file");
+    }
+    const ofNone = ["encrypt-records", "-k", "alias/orders", "--fields", "a", "none"];
+    expect(await refused(EXIT.failure, ...ofNone)).toBe("keystead: no such file or directory: none\n");
     expect(await refused(EXIT.usage, "encrypt", "plain")).toContain("--key");
     expect(await refused(EXIT.usage, "decrypt", "plain")).toContain("give -o");
     expect(await refused(EXIT.usage, "encrypt", "plain", "-k", "k", "--context", "tenant")).toContain(

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -25,7 +25,15 @@ import { collectPair } from "./pairs.ts";
 import { Progress } from "./progress.ts";
 import { bytes, duration, many, rate } from "./quantity.ts";
 import { count, harmless } from "./terminal.ts";
-import { decryptedName, encryptedName, isDirectory, plan, type Renaming, type Transfer } from "./transfer.ts";
+import {
+  decryptedName,
+  encryptedName,
+  isDirectory,
+  plan,
+  type Renaming,
+  read,
+  type Transfer,
+} from "./transfer.ts";
 
 /** So many files are named one by one. */
 const LISTED = 20;
@@ -135,7 +143,7 @@ const pass =
     if (names.includes("-")) throw usage("standard input goes alone, without files beside it");
     if (options.output === "-") {
       if (names.length > 1) throw usage("only one file can go to standard output");
-      return passInput(invocation, way, options, createReadStream(names[0] as string));
+      return passInput(invocation, way, options, read(names[0] as string));
     }
     const { output, force = false, dryRun = false } = options;
     const only = names.length === 1 ? (names[0] as string).replace(/(?<=[^/])\/+$/, "") : undefined;

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import { type Records, replaceFile } from "../envelope.ts";
@@ -13,6 +12,7 @@ import { collectPair } from "./pairs.ts";
 import { Progress } from "./progress.ts";
 import { many } from "./quantity.ts";
 import { harmless } from "./terminal.ts";
+import { read } from "./transfer.ts";
 
 /** Rows that are done at once. */
 const ROWS = 2_000;
@@ -74,7 +74,7 @@ const pass =
       throw usage("--json and the data would both go to standard output", "give -o FILE");
     const chosen = format ?? (file?.toLowerCase().endsWith(".csv") ? "csv" : "ndjson");
     const layout = chosen === "csv" ? csv(fields, usage) : ndjson(fields);
-    const source = file === undefined || file === "-" ? process.stdin : createReadStream(file);
+    const source = file === undefined || file === "-" ? process.stdin : read(file);
     const progress = new Progress(invocation.err, sealing ? "encrypting" : "decrypting", (n) =>
       many(n, "record"),
     );

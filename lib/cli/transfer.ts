@@ -1,4 +1,4 @@
-import { existsSync, type Stats, statSync } from "node:fs";
+import { createReadStream, existsSync, openSync, type ReadStream, type Stats, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { LOCK, MANIFEST, SUFFIX } from "../envelope.ts";
@@ -101,4 +101,10 @@ export function statOf(path: string): Stats {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw new CliError(`no such file or directory: ${path}`);
   return stats;
+}
+
+/** One file as a stream. Opened at once: a stream that fails before anybody listens ends the process. */
+export function read(path: string): ReadStream {
+  if (statOf(path).isDirectory()) throw usage(`${path} is a directory`, "give one file");
+  return createReadStream(path, { fd: openSync(path, "r") });
 }
