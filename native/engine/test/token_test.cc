@@ -123,6 +123,36 @@ TEST(sizes_that_do_not_fit_are_refused) {
   CHECK_THROWS(seal({1, 1, 1}, {2, 2}, {3}), EngineError, misfit(error));
 }
 
+TEST(random_input_is_drawn_and_sealed) {
+  SoftHsm hsm;
+  Opened token(hsm.open());
+  token.open_domain();
+  auto key = token.new_key();
+  uint8_t context[4] = {};
+  const uint32_t lengths[] = {32}, contexts[] = {4}, counts[] = {1};
+  Bytes last(32);
+  for (int i = 0; i < 3; i++) {
+    Bytes in(32), out(32 + kOverhead);
+    auto job = std::make_shared<BatchJob>();
+    job->keys = {key};
+    job->input = in.data();
+    job->input_size = in.size();
+    job->lengths = {lengths, 1};
+    job->contexts = {context, sizeof context};
+    job->context_lengths = {contexts, 1};
+    job->groups = {counts, 1};
+    job->output = out.data();
+    job->output_size = out.size();
+    job->random_input = true;
+    Opened::await([&](auto waiter) { token->seal(waiter, job); });
+    CHECK(in != last);  // which is zeros at first
+    const Bytes nonce(out.begin() + kHeaderSize, out.begin() + kHeaderSize + kNonceSize);
+    CHECK(Bytes(in.begin(), in.begin() + kNonceSize) != nonce);  // which is drawn in the same call
+    CHECK(token.unseal(key, out) == in);
+    last = in;
+  }
+}
+
 TEST(one_module_has_one_environment_at_a_time) {
   SoftHsm first;
   SoftHsm second;  // made before the first token opens: each made its token in turn
