@@ -620,6 +620,10 @@ describe("audit", () => {
     writeFileSync(join(trail, name), text);
     expect((await keystead([...at, "audit", "verify"])).status).toBe(EXIT.ok);
     expect((await keystead([...at, "audit", "verify", "--public-key", other])).status).toBe(EXIT.notVerified);
+    rmSync(trail, { recursive: true });
+    const gone = await keystead([...at, "audit", "verify"]);
+    expect(gone.status).toBe(EXIT.notVerified);
+    expect(gone.out).toMatch(new RegExp(`^missing +${name} `, "m"));
   });
 
   test("a trail that cannot be written refuses the command", async () => {

@@ -110,13 +110,19 @@ async function gather(
       });
   };
   for (const head of storeHeads) admit(head.stream, head, "store");
-  for (const name of await readdir(directory)) {
+  // All of it may be gone: what the store knows of is missing then.
+  const names = () =>
+    readdir(directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" && storeHeads.length > 0) return [];
+      throw error;
+    });
+  for (const name of await names()) {
     const stream = /^([0-9a-f]{16})\.head$/.exec(name)?.[1];
     if (stream === undefined) continue;
     of(stream).headFile = true;
     admit(stream, await readHead(join(directory, name)), name);
   }
-  for (const name of await readdir(directory)) {
+  for (const name of await names()) {
     const parsed = parseFileName(name);
     if (parsed !== undefined) of(parsed.stream).files.push({ name, number: parsed.number });
     else if (name.endsWith(".jsonl"))

@@ -113,8 +113,8 @@ export async function verifyDirectory(
   publicKeyFile?: string,
 ): Promise<{ report: AuditReport; key: string }> {
   const audit = auditDirectory(directory);
-  needDirectory(audit);
   const known = await fromStore(join(directory, "keystead.db"));
+  if (known === undefined || known.heads.length === 0) needDirectory(audit);
   if (known === undefined)
     note("there is no database here: a trail cut back together with its heads would look whole");
   const pem = join(audit, PUBLIC_KEY_FILE);
