@@ -350,6 +350,9 @@ describe("encrypt and decrypt", () => {
 
   test("refuse what they cannot do, and say what instead", async () => {
     writeFileSync(at("plain"), "hello");
+    expect(await refused(EXIT.failure, "key", "create", "--policy", "no-such-file")).toContain(
+      "check the path",
+    );
     expect(await refused(EXIT.failure, "encrypt", "no-such-file", "-k", "alias/orders")).toContain(
       "no such file",
     );
@@ -716,6 +719,10 @@ describe("start", () => {
     expect((await show(file, "--keep")).Files).toHaveLength(2);
     expect(await refused(EXIT.usage, "start", join(root, "no-such"))).toContain("is no file");
     expect(await refused(EXIT.usage, "start", root)).toContain("keystead encrypt takes directories");
+    const other = join(root, "other");
+    mkdirSync(other);
+    writeFileSync(join(other, "mine.bin"), "another's");
+    expect(await refused(EXIT.usage, "start", file, join(other, "mine.bin"))).toContain("mine.bin");
   });
 
   test("tells people what was done, how fast, and where it lies", async () => {

@@ -76,6 +76,8 @@ const RULES: Readonly<Record<string, Rule>> = {
 const SYSTEM: Readonly<Record<string, string>> = {
   EACCES: "check the owner and the mode",
   EPERM: "check the owner and the mode",
+  ENOENT: "check the path",
+  EISDIR: "name a file in it",
   EADDRINUSE: "choose another port, or end what listens there",
   EADDRNOTAVAIL: "choose an address of this machine",
   ENOSPC: "make room on the disk",

@@ -52,6 +52,13 @@ const start: Work = async (invocation, args, given) => {
         exit: EXIT.usage,
         hint: "give files; keystead encrypt takes directories too",
       });
+  const names = paths.map((path) => basename(path));
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined)
+    throw new CliError(`two files are named ${twice}, and would overwrite each other's outputs`, {
+      exit: EXIT.usage,
+      hint: "give them one at a time",
+    });
 
   const fresh = !existsSync(join(directory, "keystead.json"));
   say(
